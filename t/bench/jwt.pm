@@ -1,0 +1,241 @@
+# ngx_http_gateway_jwt_module: tokens out of the cache, signatures without the
+# cache, and the cache's memory; beside what nginx itself and lua cost.
+
+use strict;
+use warnings;
+
+use File::Path qw(make_path);
+
+use Bench::Client;
+use Bench::Gateway;
+use Bench::Measure;
+use Bench::Process qw(capture read_file);
+
+use constant {
+    MODULE   => 'ngx_http_gateway_jwt_module',
+    TOKENS   => 20_000,
+    LIFETIME => 30 * 86_400,
+    # tokens made earlier than this are made again
+    STALE    => 7 * 86_400,
+};
+
+my $bench;
+
+
+# Tokens of one algorithm and the JWKS beside them, made when first asked for.
+
+my $tokens = sub {
+    my ($algorithm) = @_;
+    my $dir = "$bench->{build}/tokens";
+    my $source = "$bench->{here}/tokens.c";
+    my ($maker, $file, $jwks) = ("$dir/make", "$dir/$algorithm.txt",
+        "$dir/$algorithm.jwks");
+    my $run = sub {
+        my ($status, $text) = capture(undef, @_);
+        die "bench: @_\n$text" if $status != 0;
+    };
+
+    make_path($dir);
+
+    if (!-x $maker || (stat $maker)[9] < (stat $source)[9]) {
+        $run->($ENV{CC} || 'cc', '-O2', '-o', $maker, $source, '-lcrypto');
+    }
+
+    if (!-s $jwks || !-s $file || time - (stat $file)[9] > STALE
+        || (stat $file)[9] < (stat $source)[9])
+    {
+        $bench->progress("making tokens, $algorithm");
+        $run->($maker, $algorithm, TOKENS, LIFETIME, "$file.new",
+            "$jwks.new");
+        rename "$jwks.new", $jwks and rename "$file.new", $file
+            or die "bench: rename(): $!\n";
+    }
+
+    return ($file, $jwks);
+};
+
+
+# What wrk and the checks send: one token, or with $all every one in turn.
+
+my $request = sub {
+    my ($algorithm, $all) = @_;
+
+    return sub {
+        my ($file) = $tokens->($algorithm);
+        my ($token) = read_file($file) =~ /^(\S+)$/m;
+
+        # another first octet of the signature
+        (my $bad = $token) =~ s/(\.)([^.])([^.]*)$/
+            $1 . ($2 eq 'A' ? 'B' : 'A') . $3/e;
+
+        return { path => '/', token => $token, bad_token => $bad,
+                 $all ? (tokens => $file) : () };
+    };
+};
+
+
+my $side = sub {
+    my ($algorithm, $cache, $more) = @_;
+
+    return {
+        modules    => [MODULE],
+        bad_status => 401,
+        http       => sub {
+            my (undef, $jwks) = $tokens->($algorithm);
+            return <<"END";
+    gateway_jwt_cache $cache;
+    gateway_jwt_issuer bench {
+        issuer     https://id.example.com;
+        audience   api;
+        algorithms $algorithm;
+        key_file   $jwks;
+    }
+END
+        },
+        location   => 'gateway_jwt "bench" issuer=bench;' . ($more || ''),
+    };
+};
+
+
+# The shape of the simplest handler that people write: a table of the tokens
+# already seen, in the worker.
+
+my $lua = {
+    modules  => ['ndk_http_module', 'ngx_http_lua_module'],
+    http     => 'init_worker_by_lua_block { seen = {} }',
+    location => <<'END',
+access_by_lua_block {
+                local value = ngx.var.http_authorization
+                if not value then
+                    return ngx.exit(401)
+                end
+                if not seen[value] then
+                    seen[value] = ngx.time() + 60
+                end
+                if seen[value] < ngx.time() then
+                    seen[value] = nil
+                end
+            }
+END
+};
+
+
+# Private_Dirty of the worker after every token has been there.
+
+my $dirty = sub {
+    my ($cache) = @_;
+    my $asked = $request->('RS256', 1)->();
+    my $side = $side->('RS256', $cache);
+    my $gateway = Bench::Gateway->gateway($bench, 'memory', $side);
+
+    Bench::Measure::check($gateway, $side, $asked);
+
+    for (my $sent = 0; $sent < TOKENS; ) {
+        $sent += Bench::Measure::load($bench, $gateway, $asked)->{requests};
+    }
+
+    my ($kb) = read_file("/proc/$gateway->{worker}/smaps_rollup")
+        =~ /^Private_Dirty:\s*(\d+) kB/m;
+
+    $gateway->stop_it;
+    return $kb * 1024;
+};
+
+
+my $memory = sub {
+    my ($file) = $tokens->('RS256');
+    my $length = (-s $file) / TOKENS - 1;
+    my $target = 2 * $length + 512;
+    my @each = map {
+        ($dirty->('size=' . TOKENS) - $dirty->('off')) / TOKENS
+    } 1 .. 3;
+    my $each = Bench::spread(@each);
+
+    return (
+        figure => $each->{median},
+        unit   => 'bytes for each cached token',
+        spread => $each,
+        text   => sprintf('%.0f bytes for each of %d tokens of %.0f bytes '
+            . '(%.0f..%.0f)', $each->{median}, TOKENS, $length,
+            $each->{min}, $each->{max}),
+        target => { kind => 'bytes', value => $target },
+        met    => $each->{median} <= $target ? 1 : 0,
+    );
+};
+
+
+my $new_tokens = sub {
+    my ($algorithm, $openssl, $target) = @_;
+
+    return {
+        name => lc $algorithm,
+        request => $request->($algorithm, 1),
+        raw => {},
+        openssl => $openssl,
+        cases => [{
+            name => lc $algorithm,
+            title => "$algorithm, every token new, cache off",
+            side => $side->($algorithm, 'off'),
+            needs => [MODULE],
+            target => $target,
+        }],
+    };
+};
+
+
+sub {
+    ($bench) = @_;
+
+    return ({
+        name => 'one token',
+        request => $request->('RS256'),
+        raw => {},
+        cases => [
+            { name => 'cached', title => 'token in the cache',
+              side => $side->('RS256', 'size=4096'),
+              needs => [MODULE],
+              target => { ratio => 1.05 } },
+
+            { name => 'rules', title => 'cached, a scope, a claim and a '
+                                        . 'header made of a claim',
+              side => $side->('RS256', 'size=4096', <<'END'),
+
+            gateway_jwt_require_scope orders:read;
+            gateway_jwt_require_claim aud contains api;
+            proxy_set_header X-User $gateway_jwt_claim_sub;
+END
+              needs => [MODULE] },
+
+            { name => 'unused', title => 'module loaded, no directive of it',
+              side => { modules => [MODULE] },
+              needs => [MODULE],
+              target => { ratio => 1.00, tolerance => 0.01 } },
+
+            { name => 'limit_req', title => 'nginx: limit_req',
+              side => {
+                  http => 'limit_req_zone $binary_remote_addr zone=all:1m '
+                          . 'rate=1000000r/s;',
+                  location => 'limit_req zone=all burst=100000 nodelay;',
+              } },
+
+            { name => 'auth_request',
+              title => 'nginx: auth_request, answered by return 204',
+              side => {
+                  location => 'auth_request /auth;',
+                  server => 'location = /auth { internal; return 204; }',
+              } },
+
+            { name => 'lua', title => 'lua: an access handler with a table',
+              side => $lua,
+              needs => $lua->{modules},
+              optional => 1 },
+        ],
+    },
+
+    $new_tokens->('RS256', 'rsa2048', { verify => 1.5 }),
+    $new_tokens->('ES256', 'ecdsap256', { verify => 1.3 }),
+    $new_tokens->('HS256'),
+
+    { name => 'memory', title => 'memory of the cache', run => $memory,
+      needs => [MODULE] });
+};
