@@ -1,0 +1,97 @@
+
+/*
+ * Copyright (C) ngx_gateway authors
+ */
+
+
+/*
+ * The one place that knows about differences between nginx versions.  Code
+ * elsewhere has no version guard of its own.
+ */
+
+
+#ifndef _NGX_HTTP_GATEWAY_COMPAT_H_INCLUDED_
+#define _NGX_HTTP_GATEWAY_COMPAT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+
+#if (nginx_version < 1022001)
+#error "ngx_gateway needs nginx 1.22.1 or newer"
+#endif
+
+
+/*
+ * Pushes a header to "list", ready but for key and value.  Since 1.23.0
+ * headers of one name are linked by "next", which has to be set even when
+ * there is just one: core follows it.
+ *
+ * Returns NULL when there is no memory.
+ */
+
+static ngx_inline ngx_table_elt_t *
+ngx_http_gateway_push_header(ngx_list_t *list)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(list);
+    if (h == NULL) {
+        return NULL;
+    }
+
+    h->hash = 1;
+
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+
+    return h;
+}
+
+
+/*
+ * Makes the pushed header "h" known to core as a challenge, so that core takes
+ * it back when another module satisfies the request ("satisfy any").  Before
+ * 1.23.0 core remembers the last challenge only.
+ */
+
+static ngx_inline void
+ngx_http_gateway_link_www_authenticate(ngx_http_request_t *r,
+    ngx_table_elt_t *h)
+{
+#if (nginx_version >= 1023000)
+    ngx_table_elt_t  **ph;
+
+    ph = &r->headers_out.www_authenticate;
+
+    while (*ph) {
+        ph = &(*ph)->next;
+    }
+
+    *ph = h;
+#else
+    r->headers_out.www_authenticate = h;
+#endif
+}
+
+
+/*
+ * The header that follows "h" among those of the same name in the request, or
+ * NULL.  Before 1.23.0 core refuses a second Authorization header itself.
+ */
+
+static ngx_inline ngx_table_elt_t *
+ngx_http_gateway_next_header(ngx_table_elt_t *h)
+{
+#if (nginx_version >= 1023000)
+    return h->next;
+#else
+    return NULL;
+#endif
+}
+
+
+#endif /* _NGX_HTTP_GATEWAY_COMPAT_H_INCLUDED_ */
