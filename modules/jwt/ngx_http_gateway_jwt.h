@@ -73,6 +73,14 @@ ngx_http_gateway_jwt_ctx_t *ngx_http_gateway_jwt_get_ctx(
 char *ngx_http_gateway_jwt_issuer_block(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/*
+ * Finds the issuers that "gateway_jwt" directives name, once all blocks are
+ * known.  Returns NGX_OK, or NGX_ERROR with the reason logged.
+ */
+
+ngx_int_t ngx_http_gateway_jwt_find_issuers(ngx_conf_t *cf,
+    ngx_http_gateway_jwt_main_conf_t *jmcf);
+
 
 /* The "gateway_jwt_require_claim" and "gateway_jwt_require_scope" lines. */
 

@@ -5,7 +5,8 @@
 
 
 /*
- * Owns the "gateway_jwt_issuer" block.  Never used once nginx is configured.
+ * Owns the "gateway_jwt_issuer" block and its names in "gateway_jwt".  Never
+ * used once nginx is configured.
  */
 
 
@@ -59,6 +60,9 @@ static char *ngx_http_gateway_jwt_load(ngx_conf_t *cf,
     ngx_http_gateway_jwt_issuer_t *issuer, ngx_str_t *file);
 static ngx_int_t ngx_http_gateway_jwt_read(ngx_conf_t *cf, ngx_str_t *file,
     ngx_str_t *text);
+static ngx_int_t ngx_http_gateway_jwt_find_issuer(ngx_conf_t *cf,
+    ngx_http_gateway_jwt_main_conf_t *jmcf, ngx_http_gateway_jwt_use_t *use,
+    ngx_str_t *name);
 
 
 static ngx_http_gateway_jwt_line_t  ngx_http_gateway_jwt_lines[] = {
@@ -618,4 +622,95 @@ done:
     }
 
     return rc;
+}
+
+
+ngx_int_t
+ngx_http_gateway_jwt_find_issuers(ngx_conf_t *cf,
+    ngx_http_gateway_jwt_main_conf_t *jmcf)
+{
+    u_char                      *p, *last;
+    ngx_str_t                    name;
+    ngx_uint_t                   i;
+    ngx_http_gateway_jwt_use_t  *use;
+
+    use = jmcf->uses.elts;
+
+    for (i = 0; i < jmcf->uses.nelts; i++) {
+
+        last = use[i].names.data + use[i].names.len;
+
+        for (p = use[i].names.data; p <= last; p = name.data + name.len + 1) {
+
+            name.data = p;
+
+            p = ngx_strlchr(p, last, ',');
+            name.len = (p ? p : last) - name.data;
+
+            if (ngx_http_gateway_jwt_find_issuer(cf, jmcf, &use[i], &name)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_jwt_find_issuer(ngx_conf_t *cf,
+    ngx_http_gateway_jwt_main_conf_t *jmcf, ngx_http_gateway_jwt_use_t *use,
+    ngx_str_t *name)
+{
+    ngx_uint_t                       i;
+    ngx_http_gateway_jwt_issuer_t   *issuer, **ip, **used;
+
+    issuer = NULL;
+    ip = jmcf->issuers.elts;
+
+    for (i = 0; i < jmcf->issuers.nelts; i++) {
+        if (ip[i]->name.len == name->len
+            && ngx_strncmp(ip[i]->name.data, name->data, name->len) == 0)
+        {
+            issuer = ip[i];
+            break;
+        }
+    }
+
+    if (issuer == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "unknown issuer \"%V\" in \"gateway_jwt\" in %V:%ui, "
+                      "there is no gateway_jwt_issuer block of that name",
+                      name, &use->file, use->line);
+        return NGX_ERROR;
+    }
+
+    used = use->issuers->elts;
+
+    for (i = 0; i < use->issuers->nelts; i++) {
+
+        if (used[i]->issuer.len == issuer->issuer.len
+            && ngx_strncmp(used[i]->issuer.data, issuer->issuer.data,
+                           issuer->issuer.len)
+               == 0)
+        {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "issuers \"%V\" and \"%V\" in \"gateway_jwt\" in "
+                          "%V:%ui are both for \"%V\"",
+                          &used[i]->name, name, &use->file, use->line,
+                          &issuer->issuer);
+            return NGX_ERROR;
+        }
+    }
+
+    ip = ngx_array_push(use->issuers);
+    if (ip == NULL) {
+        return NGX_ERROR;
+    }
+
+    *ip = issuer;
+
+    return NGX_OK;
 }

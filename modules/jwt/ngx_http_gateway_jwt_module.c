@@ -38,11 +38,6 @@ static ngx_int_t ngx_http_gateway_jwt_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 
 static ngx_int_t ngx_http_gateway_jwt_init(ngx_conf_t *cf);
-static ngx_int_t ngx_http_gateway_jwt_init_uses(ngx_conf_t *cf,
-    ngx_http_gateway_jwt_main_conf_t *jmcf);
-static ngx_int_t ngx_http_gateway_jwt_init_issuer(ngx_conf_t *cf,
-    ngx_http_gateway_jwt_main_conf_t *jmcf, ngx_http_gateway_jwt_use_t *use,
-    ngx_str_t *name);
 static void *ngx_http_gateway_jwt_create_main_conf(ngx_conf_t *cf);
 static char *ngx_http_gateway_jwt_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_gateway_jwt_create_loc_conf(ngx_conf_t *cf);
@@ -467,7 +462,7 @@ ngx_http_gateway_jwt_init(ngx_conf_t *cf)
         return NGX_OK;
     }
 
-    if (ngx_http_gateway_jwt_init_uses(cf, jmcf) != NGX_OK) {
+    if (ngx_http_gateway_jwt_find_issuers(cf, jmcf) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -493,99 +488,6 @@ ngx_http_gateway_jwt_init(ngx_conf_t *cf)
 
     ngx_http_next_body_filter = ngx_http_top_body_filter;
     ngx_http_top_body_filter = ngx_http_gateway_jwt_body_filter;
-
-    return NGX_OK;
-}
-
-
-/* finds the issuers that "gateway_jwt" directives name, in any order */
-
-static ngx_int_t
-ngx_http_gateway_jwt_init_uses(ngx_conf_t *cf,
-    ngx_http_gateway_jwt_main_conf_t *jmcf)
-{
-    u_char                      *p, *last;
-    ngx_str_t                    name;
-    ngx_uint_t                   i;
-    ngx_http_gateway_jwt_use_t  *use;
-
-    use = jmcf->uses.elts;
-
-    for (i = 0; i < jmcf->uses.nelts; i++) {
-
-        last = use[i].names.data + use[i].names.len;
-
-        for (p = use[i].names.data; p <= last; p = name.data + name.len + 1) {
-
-            name.data = p;
-
-            p = ngx_strlchr(p, last, ',');
-            name.len = (p ? p : last) - name.data;
-
-            if (ngx_http_gateway_jwt_init_issuer(cf, jmcf, &use[i], &name)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_gateway_jwt_init_issuer(ngx_conf_t *cf,
-    ngx_http_gateway_jwt_main_conf_t *jmcf, ngx_http_gateway_jwt_use_t *use,
-    ngx_str_t *name)
-{
-    ngx_uint_t                       i;
-    ngx_http_gateway_jwt_issuer_t   *issuer, **ip, **used;
-
-    issuer = NULL;
-    ip = jmcf->issuers.elts;
-
-    for (i = 0; i < jmcf->issuers.nelts; i++) {
-        if (ip[i]->name.len == name->len
-            && ngx_strncmp(ip[i]->name.data, name->data, name->len) == 0)
-        {
-            issuer = ip[i];
-            break;
-        }
-    }
-
-    if (issuer == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "unknown issuer \"%V\" in \"gateway_jwt\" in %V:%ui, "
-                      "there is no gateway_jwt_issuer block of that name",
-                      name, &use->file, use->line);
-        return NGX_ERROR;
-    }
-
-    used = use->issuers->elts;
-
-    for (i = 0; i < use->issuers->nelts; i++) {
-
-        if (used[i]->issuer.len == issuer->issuer.len
-            && ngx_strncmp(used[i]->issuer.data, issuer->issuer.data,
-                           issuer->issuer.len)
-               == 0)
-        {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "issuers \"%V\" and \"%V\" in \"gateway_jwt\" in "
-                          "%V:%ui are both for \"%V\"",
-                          &used[i]->name, name, &use->file, use->line,
-                          &issuer->issuer);
-            return NGX_ERROR;
-        }
-    }
-
-    ip = ngx_array_push(use->issuers);
-    if (ip == NULL) {
-        return NGX_ERROR;
-    }
-
-    *ip = issuer;
 
     return NGX_OK;
 }
