@@ -269,6 +269,14 @@ ngx_http_gateway_jwt_check(ngx_http_request_t *r,
     }
 
     rc = ngx_http_gateway_jwt_check_token(r, jlcf, ctx, &value);
+
+    if (rc == NGX_HTTP_GATEWAY_JWT_MALFORMED
+        && jlcf->variable == NGX_ERROR
+        && !ngx_http_gateway_jwt_is_b64token(&value))
+    {
+        return NGX_HTTP_GATEWAY_JWT_BAD_REQUEST;
+    }
+
     if (rc != NGX_HTTP_GATEWAY_JWT_OK) {
         return rc;
     }

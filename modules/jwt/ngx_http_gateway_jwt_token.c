@@ -66,7 +66,7 @@ static ngx_str_t  ngx_http_gateway_jwt_nbf_name = ngx_string("nbf");
 ngx_int_t
 ngx_http_gateway_jwt_bearer(ngx_str_t *value, ngx_str_t *token)
 {
-    u_char  *p, *last, c;
+    u_char  *p, *last;
 
     p = value->data;
     last = p + value->len;
@@ -93,13 +93,18 @@ ngx_http_gateway_jwt_bearer(ngx_str_t *value, ngx_str_t *token)
     token->data = p;
     token->len = last - p;
 
-    if (token->len == 0) {
-        return NGX_ERROR;
-    }
+    return token->len ? NGX_OK : NGX_ERROR;
+}
 
-    /* b64token */
 
-    for ( /* void */ ; p < last; p++) {
+ngx_uint_t
+ngx_http_gateway_jwt_is_b64token(ngx_str_t *token)
+{
+    u_char  *p, *last, c;
+
+    last = token->data + token->len;
+
+    for (p = token->data; p < last; p++) {
         c = *p | 0x20;
 
         if ((c >= 'a' && c <= 'z') || (*p >= '0' && *p <= '9')) {
@@ -117,10 +122,10 @@ ngx_http_gateway_jwt_bearer(ngx_str_t *value, ngx_str_t *token)
             continue;
         }
 
-        return NGX_ERROR;
+        return 0;
     }
 
-    return NGX_OK;
+    return 1;
 }
 
 
@@ -173,34 +178,32 @@ ngx_http_gateway_jwt_token_parse(ngx_pool_t *pool, ngx_str_t *value,
 static ngx_int_t
 ngx_http_gateway_jwt_token_split(ngx_str_t *value, ngx_str_t *parts)
 {
-    u_char      *p, *last;
-    ngx_uint_t   n;
+    u_char  *first, *second, *last;
 
-    n = 0;
     last = value->data + value->len;
 
-    parts[0].data = value->data;
+    first = memchr(value->data, '.', value->len);
 
-    for (p = value->data; p < last; p++) {
-
-        if (*p != '.') {
-            continue;
-        }
-
-        parts[n].len = p - parts[n].data;
-
-        if (parts[n].len == 0 || ++n == 3) {
-            return NGX_DECLINED;
-        }
-
-        parts[n].data = p + 1;
-    }
-
-    if (n != 2) {
+    if (first == NULL || first == value->data) {
         return NGX_DECLINED;
     }
 
-    parts[n].len = last - parts[n].data;
+    second = memchr(first + 1, '.', last - first - 1);
+
+    if (second == NULL || second == first + 1
+        || memchr(second + 1, '.', last - second - 1) != NULL)
+    {
+        return NGX_DECLINED;
+    }
+
+    parts[0].data = value->data;
+    parts[0].len = first - value->data;
+
+    parts[1].data = first + 1;
+    parts[1].len = second - first - 1;
+
+    parts[2].data = second + 1;
+    parts[2].len = last - second - 1;
 
     return NGX_OK;
 }

@@ -98,13 +98,22 @@ typedef struct {
 
 /*
  * Takes the token out of "value", the value of an Authorization header (RFC
- * 9110, section 11.4; RFC 6750, section 2.1), without a copy.
+ * 9110, section 11.4; RFC 6750, section 2.1), without a copy and without a
+ * look at its characters.
  *
  * Returns NGX_OK, NGX_DECLINED for another scheme than Bearer, or NGX_ERROR
- * when the Bearer credentials are malformed.
+ * when there is nothing after the scheme.
  */
 
 ngx_int_t ngx_http_gateway_jwt_bearer(ngx_str_t *value, ngx_str_t *token);
+
+/*
+ * Tells whether "token" is a b64token, RFC 6750, section 2.1.  What is none
+ * is no token either: asking is only needed to tell a malformed header from a
+ * malformed token.
+ */
+
+ngx_uint_t ngx_http_gateway_jwt_is_b64token(ngx_str_t *token);
 
 /*
  * Parses "value".  On success "*token" has one reference, which is the
