@@ -26,30 +26,24 @@ my $bench;
 
 my $tokens = sub {
     my ($algorithm) = @_;
-    my $dir = "$bench->{build}/tokens";
-    my $source = "$bench->{here}/tokens.c";
-    my ($maker, $file, $jwks) = ("$dir/make", "$dir/$algorithm.txt",
-        "$dir/$algorithm.jwks");
-    my $run = sub {
-        my ($status, $text) = capture(undef, @_);
-        die "bench: @_\n$text" if $status != 0;
-    };
+    my $dir = "$bench->{build}/jwt";
+    my ($file, $jwks) = ("$dir/$algorithm.txt", "$dir/$algorithm.jwks");
+    my $maker = $bench->compiled('tokens', '-lcrypto');
+
+    return ($file, $jwks)
+        if -s $jwks && -s $file && time - (stat $file)[9] < STALE
+           && (stat $file)[9] >= (stat $maker)[9];
 
     make_path($dir);
+    $bench->progress("making tokens, $algorithm");
 
-    if (!-x $maker || (stat $maker)[9] < (stat $source)[9]) {
-        $run->($ENV{CC} || 'cc', '-O2', '-o', $maker, $source, '-lcrypto');
-    }
+    my ($status, $text) = capture(undef, $maker, $algorithm, TOKENS, LIFETIME,
+        "$file.new", "$jwks.new");
 
-    if (!-s $jwks || !-s $file || time - (stat $file)[9] > STALE
-        || (stat $file)[9] < (stat $source)[9])
-    {
-        $bench->progress("making tokens, $algorithm");
-        $run->($maker, $algorithm, TOKENS, LIFETIME, "$file.new",
-            "$jwks.new");
-        rename "$jwks.new", $jwks and rename "$file.new", $file
-            or die "bench: rename(): $!\n";
-    }
+    die "bench: no tokens:\n$text" if $status != 0;
+
+    rename "$jwks.new", $jwks and rename "$file.new", $file
+        or die "bench: rename(): $!\n";
 
     return ($file, $jwks);
 };

@@ -154,8 +154,28 @@ sub prepare {
 
     $self->{work} = $work = "$self->{build}/work.$$";
     make_path($work);
+    $self->{awake} = $self->{asleep} ? [] : [
+        'env', 'LD_PRELOAD=' . $self->compiled('awake', '-shared', '-fPIC'),
+    ];
     $self->{backend} = Bench::Gateway->backend($self);
     return;
+}
+
+
+# The program made from a source beside this script, by now.
+
+sub compiled {
+    my ($self, $name, @flags) = @_;
+    my ($source, $program) = ("$self->{here}/$name.c", "$self->{build}/$name");
+
+    return $program
+        if -x $program && (stat $program)[9] >= (stat $source)[9];
+
+    my ($status, $text) = capture(undef, $ENV{CC} || 'cc', '-O2', '-o',
+        $program, $source, @flags);
+    die "bench: $name.c is not compiled:\n$text" if $status != 0;
+
+    return $program;
 }
 
 

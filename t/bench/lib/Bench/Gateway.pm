@@ -34,7 +34,7 @@ END
 sub backend {
     my ($class, $bench) = @_;
 
-    return $class->run($bench, 'backend', $bench->{load_cpu}, '', <<'END');
+    return $class->run($bench, 'backend', $bench->{load_cpu}, '', <<'END',
     keepalive_timeout 600s;
 
     server {
@@ -45,6 +45,7 @@ sub backend {
         }
     }
 END
+        prefix => $bench->{awake});
 }
 
 
@@ -89,13 +90,14 @@ sub value {
 }
 
 
-# With wrap => [command], nginx runs as a single process under that command.
+# prefix => [command] runs nginx under that command; with single => 1 it is one
+# process, without master and worker.
 
 sub run {
     my ($class, $bench, $name, $cpu, $load, $http, %option) = @_;
     my $dir = "$bench->{work}/$name";
-    my $process = $option{wrap} ? 'master_process off;'
-                                : 'worker_processes 1;';
+    my $process = $option{single} ? 'master_process off;'
+                                  : 'worker_processes 1;';
     my $temp = join '', map { "    ${_}_temp_path $dir/temp;\n" }
         $bench->temp_paths;
     my $forever = FOREVER;
@@ -121,10 +123,10 @@ $text}
 END
         $self = bless { name => $name, dir => $dir, port => $port }, $class;
         $self->{pid} = start(cpu => $cpu, log => "$dir/logs/out.log",
-            command => [@{ $option{wrap} || [] }, $bench->{nginx},
+            command => [@{ $option{prefix} || [] }, $bench->{nginx},
                 '-p', $dir, '-c', "$dir/nginx.conf"]);
 
-        return $self->found($option{wrap}) if $self->listens($option{wait});
+        return $self->found($option{single}) if $self->listens($option{wait});
         stop($self->{pid});
     }
 

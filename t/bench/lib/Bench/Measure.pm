@@ -82,7 +82,7 @@ sub warm_up {
 
 sub load {
     my ($bench, $gateway, $request, $seconds) = @_;
-    my @command = ('wrk', '-t1', "-c$bench->{connections}",
+    my @command = (@{ $bench->{awake} }, 'wrk', '-t1', "-c$bench->{connections}",
         '-d' . ($seconds || $bench->{seconds}) . 's',
         '-H', 'Host: bench.example');
 

@@ -14,7 +14,11 @@ use Bench::Gateway;
 use Bench::Measure;
 use Bench::Process qw(which);
 
-use constant { FEW => 200, LINES => 25 };
+use constant {
+    FEW   => 200,
+    LINES => 25,
+    OURS  => qr/\bngx_http_gateway_\w+_module\.so/,
+};
 
 
 sub profile {
@@ -74,8 +78,9 @@ sub counted {
 
     my $out = "$bench->{work}/callgrind.$name";
     my $gateway = Bench::Gateway->gateway($bench, $name, $side, wait => 60,
-        wrap => ['valgrind', '--tool=callgrind', '--compress-strings=no',
-                 '--compress-pos=no', "--callgrind-out-file=$out"]);
+        single => 1,
+        prefix => ['valgrind', '--tool=callgrind', '--compress-strings=no',
+                   '--compress-pos=no', "--callgrind-out-file=$out"]);
 
     Bench::Measure::check($gateway, $side, $request);
 
@@ -93,12 +98,14 @@ sub counted {
 }
 
 
-# Sums of a callgrind.out file: self and inclusive by function, self by object.
+# Sums of a callgrind.out file: self and inclusive by function, self by object,
+# and what functions outside the module cost when the module calls them.
+# A callee is in the caller's object unless a cob= line says otherwise.
 
 sub totals {
     my ($file) = @_;
-    my (%sum, $function, $called);
-    my $object = '';
+    my (%sum, $function, $called, $callee);
+    my ($object, $callee_object) = ('', '');
 
     open my $in, '<', $file
         or die "bench: callgrind left no $file: see its out.log\n";
@@ -109,9 +116,14 @@ sub totals {
 
         } elsif ($line =~ /^fn=(.*)/) {
             $function = "$1 [$object]";
+            $callee_object = $object;
 
-        } elsif ($line =~ /^cfn=/) {
-            next;
+        } elsif ($line =~ /^cob=(.*)/) {
+            $callee_object = short($1);
+
+        } elsif ($line =~ /^cfn=(.*)/) {
+            $callee = "$1 [$callee_object]";
+            $callee_object = $object;
 
         } elsif ($line =~ /^calls=(\d+)/) {
             $called = 1;
@@ -121,12 +133,16 @@ sub totals {
 
             $sum{inclusive}{$function} += $cost;
 
-            if (!$called) {
-                $sum{self}{$function} += $cost;
-                $sum{object}{$object} += $cost;
-                $sum{all}{instructions} += $cost;
+            if ($called) {
+                $sum{callee}{$callee} += $cost
+                    if $object =~ OURS && $callee !~ OURS;
+                $called = 0;
+                next;
             }
-            $called = 0;
+
+            $sum{self}{$function} += $cost;
+            $sum{object}{$object} += $cost;
+            $sum{all}{instructions} += $cost;
         }
     }
     return \%sum;
@@ -153,15 +169,22 @@ sub report {
         $own);
 
     my @ours = sort { $own->{inclusive}{$b} <=> $own->{inclusive}{$a} }
-        grep { /\[ngx_http_gateway_/ && $own->{inclusive}{$_} >= 1 }
+        grep { $_ =~ OURS && $own->{inclusive}{$_} >= 1 }
         keys %{ $own->{inclusive} };
 
     return $text if !@ours;
 
+    my $callee = $own->{callee};
+    my @called = sort { $callee->{$b} <=> $callee->{$a} }
+        grep { $callee->{$_} >= 1 } keys %$callee;
+
     return $text . sprintf("\nfunctions of the module\n%10s %10s\n",
             'with calls', 'self')
-        . join '', map { sprintf "%10.0f %10.0f  %s\n", $own->{inclusive}{$_},
-                         $own->{self}{$_} || 0, $_ } first(@ours);
+        . join('', map { sprintf "%10.0f %10.0f  %s\n", $own->{inclusive}{$_},
+                         $own->{self}{$_} || 0, $_ } first(@ours))
+        . "\nwhat they call outside the module\n"
+        . join '', map { sprintf "%10.0f %10s  %s\n", $callee->{$_}, '', $_ }
+          first(@called);
 }
 
 
