@@ -47,7 +47,12 @@ ngx_http_gateway_problem_header(ngx_http_request_t *r,
     size_t      len;
     ngx_str_t   type, title, instance;
 
-    if (p->status == 0 || p->status != r->headers_out.status || p->replace) {
+    /* "err_status" tells a page of core's from an answer of the backend's */
+
+    if (p->status == 0 || p->replace
+        || r->err_status != p->status
+        || r->headers_out.status != p->status)
+    {
         return NGX_OK;
     }
 

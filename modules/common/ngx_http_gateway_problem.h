@@ -14,6 +14,9 @@
  * filters, it is exchanged for the problem.  An error_page leaves through an
  * internal redirect, which clears the context, or with another status; either
  * way the problem is forgotten and the error_page has its way.
+ *
+ * A module that refuses in the access phase takes the problem back in a later
+ * phase: under "satisfy any" another module may have let the request pass.
  */
 
 

@@ -33,6 +33,7 @@ static ngx_int_t ngx_http_gateway_jwt_verify(ngx_http_request_t *r,
     ngx_http_gateway_jwt_loc_conf_t *jlcf, ngx_http_gateway_jwt_ctx_t *ctx,
     ngx_str_t *value, time_t now);
 
+static ngx_int_t ngx_http_gateway_jwt_precontent(ngx_http_request_t *r);
 static ngx_int_t ngx_http_gateway_jwt_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_gateway_jwt_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
@@ -419,6 +420,26 @@ ngx_http_gateway_jwt_verify(ngx_http_request_t *r,
 }
 
 
+/*
+ * A request that comes here has been let in, if not by its token then by
+ * another module ("satisfy any"): an error from now on is somebody else's.
+ */
+
+static ngx_int_t
+ngx_http_gateway_jwt_precontent(ngx_http_request_t *r)
+{
+    ngx_http_gateway_jwt_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_gateway_jwt_module);
+
+    if (ctx != NULL) {
+        ctx->problem.status = 0;
+    }
+
+    return NGX_DECLINED;
+}
+
+
 static ngx_int_t
 ngx_http_gateway_jwt_header_filter(ngx_http_request_t *r)
 {
@@ -490,6 +511,13 @@ ngx_http_gateway_jwt_init(ngx_conf_t *cf)
     }
 
     *h = ngx_http_gateway_jwt_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_gateway_jwt_precontent;
 
     ngx_http_next_header_filter = ngx_http_top_header_filter;
     ngx_http_top_header_filter = ngx_http_gateway_jwt_header_filter;
