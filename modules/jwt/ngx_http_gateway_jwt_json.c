@@ -686,11 +686,11 @@ ngx_http_gateway_jwt_integer(ngx_str_t *text, int64_t *n)
         value = value * 10 + (*p - '0');
     }
 
-    if (value > INT64_MAX) {
+    if (value > (uint64_t) INT64_MAX + minus) {
         return NGX_DECLINED;
     }
 
-    *n = minus ? -(int64_t) value : (int64_t) value;
+    *n = (int64_t) (minus ? 0 - value : value);
 
     return NGX_OK;
 }

@@ -42,6 +42,7 @@ typedef struct {
 } ngx_http_gateway_jwt_alg_t;
 
 
+static ngx_uint_t ngx_http_gateway_jwt_keys_is_pem(ngx_str_t *text);
 static json_t *ngx_http_gateway_jwt_keys_public(json_t *jwk, const char *kty);
 static ngx_uint_t ngx_http_gateway_jwt_key_algorithms(json_t *jwk,
     const char *kty, char **reason);
@@ -148,10 +149,7 @@ ngx_http_gateway_jwt_keys_add(ngx_http_gateway_jwt_keys_t *keys,
 
     jwks = *text;
 
-    if (ngx_strlcasestrn(text->data, text->data + text->len,
-                         (u_char *) "-----BEGIN ", 11 - 1)
-        != NULL)
-    {
+    if (ngx_http_gateway_jwt_keys_is_pem(text)) {
         rc = ngx_http_gateway_jwt_pem_to_jwks(pool, text, &jwks, reason);
         if (rc != NGX_OK) {
             return rc;
@@ -205,6 +203,34 @@ ngx_http_gateway_jwt_keys_add(ngx_http_gateway_jwt_keys_t *keys,
     json_decref(root);
 
     return rc;
+}
+
+
+/*
+ * PEM may have any text around it, RFC 7468, section 2; JSON may have PEM in
+ * members that are not ours to look at.
+ */
+
+static ngx_uint_t
+ngx_http_gateway_jwt_keys_is_pem(ngx_str_t *text)
+{
+    u_char  *p, *last;
+
+    last = text->data + text->len;
+
+    for (p = text->data; p < last; p++) {
+        if (*p != ' ' && *p != '\t' && *p != CR && *p != LF) {
+            break;
+        }
+    }
+
+    if (p == last || *p == '{' || *p == '[') {
+        return 0;
+    }
+
+    return ngx_strlcasestrn(p, last, (u_char *) "-----BEGIN ",
+                            sizeof("-----BEGIN ") - 2)
+           != NULL;
 }
 
 

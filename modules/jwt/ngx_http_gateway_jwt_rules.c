@@ -65,6 +65,8 @@ static ngx_int_t ngx_http_gateway_jwt_check_value(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_gateway_jwt_equal(
     ngx_http_gateway_jwt_json_t *payload, ngx_http_gateway_jwt_node_t *node,
     ngx_str_t *value);
+static ngx_uint_t ngx_http_gateway_jwt_comparable(
+    ngx_http_gateway_jwt_json_t *payload, ngx_http_gateway_jwt_node_t *node);
 static ngx_uint_t ngx_http_gateway_jwt_contains(
     ngx_http_gateway_jwt_json_t *payload, ngx_http_gateway_jwt_node_t *node,
     ngx_str_t *value);
@@ -446,7 +448,8 @@ ngx_http_gateway_jwt_check_value(ngx_http_request_t *r,
         break;
 
     case NGX_HTTP_GATEWAY_JWT_NE:
-        holds = !ngx_http_gateway_jwt_equal(payload, node, value);
+        holds = ngx_http_gateway_jwt_comparable(payload, node)
+                && !ngx_http_gateway_jwt_equal(payload, node, value);
         break;
 
     case NGX_HTTP_GATEWAY_JWT_CONTAINS:
@@ -484,6 +487,32 @@ ngx_http_gateway_jwt_equal(ngx_http_gateway_jwt_json_t *payload,
     case NGX_HTTP_GATEWAY_JWT_FALSE:
         return text.len == value->len
                && ngx_memcmp(text.data, value->data, text.len) == 0;
+
+    default:
+        return 0;
+    }
+}
+
+
+/* where this does not hold, being unequal would say nothing */
+
+static ngx_uint_t
+ngx_http_gateway_jwt_comparable(ngx_http_gateway_jwt_json_t *payload,
+    ngx_http_gateway_jwt_node_t *node)
+{
+    double  number;
+
+    switch (node->type) {
+
+    case NGX_HTTP_GATEWAY_JWT_STRING:
+    case NGX_HTTP_GATEWAY_JWT_TRUE:
+    case NGX_HTTP_GATEWAY_JWT_FALSE:
+        return 1;
+
+    case NGX_HTTP_GATEWAY_JWT_INTEGER:
+    case NGX_HTTP_GATEWAY_JWT_REAL:
+        return ngx_http_gateway_jwt_json_number(payload, node, &number)
+               == NGX_OK;
 
     default:
         return 0;

@@ -102,9 +102,16 @@ ngx_http_gateway_jwt_is_b64token(ngx_str_t *token)
 {
     u_char  *p, *last, c;
 
-    last = token->data + token->len;
+    p = token->data;
+    last = p + token->len;
 
-    for (p = token->data; p < last; p++) {
+    /* "=" at the end only, and not alone */
+
+    while (last > p + 1 && last[-1] == '=') {
+        last--;
+    }
+
+    for ( /* void */ ; p < last; p++) {
         c = *p | 0x20;
 
         if ((c >= 'a' && c <= 'z') || (*p >= '0' && *p <= '9')) {
@@ -118,7 +125,6 @@ ngx_http_gateway_jwt_is_b64token(ngx_str_t *token)
         case '~':
         case '+':
         case '/':
-        case '=':
             continue;
         }
 
@@ -373,6 +379,10 @@ ngx_http_gateway_jwt_token_header(ngx_http_gateway_jwt_token_t *token,
     }
 
     ngx_http_gateway_jwt_json_text(header, node, &parts->kid);
+
+    if (parts->kid.len == 0) {
+        ngx_str_null(&parts->kid);
+    }
 
     return NGX_OK;
 }
