@@ -78,20 +78,4 @@ ngx_http_gateway_link_www_authenticate(ngx_http_request_t *r,
 }
 
 
-/*
- * The header that follows "h" among those of the same name in the request, or
- * NULL.  Before 1.23.0 core refuses a second Authorization header itself.
- */
-
-static ngx_inline ngx_table_elt_t *
-ngx_http_gateway_next_header(ngx_table_elt_t *h)
-{
-#if (nginx_version >= 1023000)
-    return h->next;
-#else
-    return NULL;
-#endif
-}
-
-
 #endif /* _NGX_HTTP_GATEWAY_COMPAT_H_INCLUDED_ */

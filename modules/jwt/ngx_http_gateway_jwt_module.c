@@ -317,9 +317,7 @@ ngx_http_gateway_jwt_get_token(ngx_http_request_t *r,
         return NGX_HTTP_GATEWAY_JWT_MISSING;
     }
 
-    if (ngx_http_gateway_next_header(h) != NULL) {
-        return NGX_HTTP_GATEWAY_JWT_BAD_REQUEST;
-    }
+    /* core has refused the request if there is another one */
 
     switch (ngx_http_gateway_jwt_bearer(&h->value, value)) {
 
