@@ -1,0 +1,442 @@
+package E2E;
+
+# Runs nginx for tests with real peers: several at a time, with several
+# workers, reloaded and killed as a test likes.  Everything that is started is
+# stopped by its process id when the test ends, however it ends, and files are
+# in a folder under build/ that goes with it.
+#
+#     my $nginx = E2E->start(http => $text, workers => 4);
+#
+#     pid, workers    process ids of the master and of its workers
+#     reload          sends HUP; true when new workers have replaced the old
+#     log             what error.log has so far
+#     clean_log       a test: no line of the log that should not be there
+#     stop            sends QUIT, waits
+
+use strict;
+use warnings;
+
+use Cwd ();
+use File::Basename ();
+use File::Path ();
+use File::Temp ();
+use IO::Socket::INET ();
+use POSIX ();
+use Time::HiRes ();
+use Test::More ();
+
+use E2EClient ();
+
+our $ROOT = Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../..');
+
+my ($dir, $modules, %running);
+
+my $test = $$;
+my $names = 0;
+
+$SIG{$_} = sub { exit 1 } for qw( INT TERM HUP );
+$SIG{PIPE} = 'IGNORE';
+
+END {
+    my $status = $?;
+
+    if ($$ == $test) {
+        $running{$_}->stop for keys %running;
+    }
+
+    $? = $status;
+}
+
+
+# A folder for this test's files.
+
+sub dir {
+    if (!defined $dir) {
+        File::Path::make_path("$ROOT/build");
+        $dir = File::Temp->newdir('t-e2e-XXXXXX', DIR => "$ROOT/build");
+        chmod 0755, "$dir";
+    }
+
+    return "$dir";
+}
+
+
+# Fails the whole test, saying what to install, where a command is not there.
+
+sub need {
+    my ($command, $package) = @_;
+
+    return if grep { -x "$_/$command" } File::Spec->path;
+
+    die "$command is missing: install Debian's package $package, or run "
+        . "\"make deps\"\n";
+}
+
+
+sub binary {
+    return $ENV{TEST_NGINX_BINARY} if $ENV{TEST_NGINX_BINARY};
+
+    for my $path (File::Spec->path, '/usr/local/sbin', '/usr/sbin') {
+        return "$path/nginx" if -x "$path/nginx";
+    }
+
+    die "there is no nginx: install Debian's package nginx, or run "
+        . "\"make deps\"\n";
+}
+
+
+# nginx's version as a number, 1.22.1 being 1022001.
+
+sub version {
+    my ($version) = output(binary(), '-v') =~ m{nginx/([\d.]+)};
+
+    return sprintf '%d%03d%03d', split /\./, $version;
+}
+
+
+sub sanitized {
+    return output(binary(), '-V') =~ /-fsanitize/;
+}
+
+
+# A port that was free a moment ago.
+
+sub free_port {
+    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
+        or die "no free port: $!\n";
+
+    return $socket->sockport();
+}
+
+
+sub start {
+    my ($class, %o) = @_;
+
+    my $prefix = dir() . '/' . ($o{name} // 'nginx' . ++$names);
+    my $self = bless { prefix => $prefix, seen => 0 }, $class;
+
+    File::Path::make_path($prefix);
+    spew("$prefix/nginx.conf", _conf($prefix, %o));
+
+    my $pid = fork // die "fork: $!\n";
+
+    if (!$pid) {
+        # with SIGHUP and others as they usually are
+
+        $SIG{$_} = 'DEFAULT' for qw( INT TERM HUP PIPE );
+
+        open STDERR, '>>', "$prefix/stderr.log" or POSIX::_exit(126);
+
+        exec { binary() } 'nginx', '-p', "$prefix/",
+             '-e', "$prefix/error.log", '-c', "$prefix/nginx.conf"
+            or POSIX::_exit(127);
+    }
+
+    $self->{pid} = $pid;
+    $running{$pid} = $self;
+
+    my $workers = $o{workers} // 1;
+
+    my $up = wait_for(20, sub {
+        return waitpid($pid, POSIX::WNOHANG()) != 0
+               || $self->workers == $workers && E2EClient->new($o{port});
+    });
+
+    if (!$up || !$self->workers) {
+        Test::More::diag($self->log . $self->_stderr);
+        die "nginx does not start\n";
+    }
+
+    return $self;
+}
+
+
+sub _conf {
+    my ($prefix, %o) = @_;
+
+    my $load = modules();
+    my $workers = $o{workers} // 1;
+    my $main = $o{main} // '';
+
+    # Workers of a master that runs as root could otherwise be of a user that
+    # may not enter the source tree.
+
+    $main = "user root;\n$main" if $> == 0;
+
+    my $temp = join '', map { "    ${_}_temp_path $prefix/temp_$_;\n" }
+                        qw( client_body proxy fastcgi uwsgi scgi );
+
+    return <<"_EOC_";
+$load
+daemon off;
+pid $prefix/nginx.pid;
+error_log $prefix/error.log info;
+worker_processes $workers;
+$main
+
+events {
+    worker_connections 1024;
+}
+
+http {
+$temp
+    access_log off;
+
+$o{http}
+}
+_EOC_
+}
+
+
+# The load_module lines; there are none where nginx has the modules built in.
+
+sub modules {
+    return $modules if defined $modules;
+
+    my $prefix = dir() . '/probe';
+    my $conf = "$prefix/nginx.conf";
+
+    File::Path::make_path($prefix);
+    spew($conf, "pid $prefix/nginx.pid;\nerror_log stderr;\nevents {}\n"
+                . "http {\n gateway_jwt_cache off;\n"
+                . join('', map { " ${_}_temp_path $prefix/temp;\n" }
+                           qw( client_body proxy fastcgi uwsgi scgi ))
+                . "}\n");
+
+    my $answer = output(binary(), '-t', '-p', "$prefix/",
+                         '-e', "$prefix/error.log", '-c', $conf);
+
+    if ($answer =~ /test is successful/) {
+        return $modules = '';
+    }
+
+    if ($answer !~ /unknown directive "gateway_jwt_cache"/) {
+        Test::More::diag($answer);
+        die binary() . " does not work\n";
+    }
+
+    if ($ENV{TEST_NGINX_LOAD_MODULES}) {
+        return $modules = join '', map { "load_module \"$_\";\n" }
+                                   split ' ', $ENV{TEST_NGINX_LOAD_MODULES};
+    }
+
+    my $file = "$ROOT/build/modules.conf";
+
+    -e $file or die "there is no build/modules.conf: run \"make\"\n";
+
+    return $modules = "include $file;\n";
+}
+
+
+sub pid {
+    my ($self) = @_;
+
+    return $self->{pid};
+}
+
+
+sub workers {
+    my ($self) = @_;
+
+    my @workers = grep { _title($_) =~ /worker process/ }
+                  _children($self->{pid});
+
+    return @workers;
+}
+
+
+sub _children {
+    my ($pid) = @_;
+
+    my $file = "/proc/$pid/task/$pid/children";
+
+    return split ' ', slurp($file) if -e $file;
+    return split ' ', output('pgrep', '-P', $pid);
+}
+
+
+sub _title {
+    my ($pid) = @_;
+
+    open my $in, '<', "/proc/$pid/cmdline" or return '';
+
+    return <$in> // '';
+}
+
+
+sub hup {
+    my ($self) = @_;
+
+    kill 'HUP', $self->{pid};
+
+    return;
+}
+
+
+sub reload {
+    my ($self) = @_;
+
+    my %old = map { $_ => 1 } $self->workers;
+
+    $self->hup;
+
+    return wait_for(20, sub {
+        my @workers = $self->workers;
+
+        return @workers == keys %old && !grep { $old{$_} } @workers;
+    });
+}
+
+
+# The part of error.log that was not there when log was last asked for; with
+# "all", all of it.
+
+sub log {
+    my ($self, $all) = @_;
+
+    my $file = "$self->{prefix}/error.log";
+    my $log = -e $file ? slurp($file) : '';
+    my $from = $all ? 0 : $self->{seen};
+
+    $self->{seen} = length $log;
+
+    return substr $log, $from;
+}
+
+
+sub wait_log {
+    my ($self, $pattern) = @_;
+
+    my $log = '';
+
+    wait_for(10, sub {
+        $log .= $self->log;
+        return $log =~ $pattern;
+    });
+
+    return $log;
+}
+
+
+# Nothing in the log that tells of a bug, nor any part of a token; @expected
+# are patterns of lines that belong there.
+
+sub clean_log {
+    my ($self, $name, @expected) = @_;
+
+    my @lines = split /\n/, $self->log(1) . $self->_stderr;
+
+    for my $pattern (@expected) {
+        @lines = grep { $_ !~ $pattern } @lines;
+    }
+
+    my @bad = grep { /\[(?:alert|emerg|crit)\]|\beyJ|Sanitizer|runtime error:/ }
+              @lines;
+
+    return Test::More::is(join("\n", splice @bad, 0, 10), '', $name);
+}
+
+
+# What nginx says before it has read the name of its log, and what sanitizers
+# say.
+
+sub _stderr {
+    my ($self) = @_;
+
+    return slurp("$self->{prefix}/stderr.log");
+}
+
+
+# kB of anonymous memory that a process holds.
+
+sub memory {
+    my ($pid) = @_;
+
+    my ($kb) = slurp("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m;
+
+    return $kb;
+}
+
+
+sub stop {
+    my ($self) = @_;
+
+    my $pid = $self->{pid};
+
+    delete $running{$pid} or return;
+
+    kill 'QUIT', $pid;
+
+    my $gone = sub { waitpid($pid, POSIX::WNOHANG()) != 0 };
+
+    if (!wait_for(5, $gone)) {
+        kill 'TERM', $pid;
+
+        if (!wait_for(5, $gone)) {
+            kill 'KILL', $pid, $self->workers;
+            waitpid $pid, 0;
+        }
+    }
+
+    return;
+}
+
+
+sub wait_for {
+    my ($seconds, $code) = @_;
+
+    my $end = Time::HiRes::time() + $seconds;
+
+    while (1) {
+        my $result = $code->();
+
+        return $result if $result;
+        return if Time::HiRes::time() > $end;
+
+        Time::HiRes::sleep(0.02);
+    }
+}
+
+
+# What a command prints, errors included.
+
+sub output {
+    my (@command) = @_;
+
+    my $pid = open(my $pipe, '-|') // die "fork: $!\n";
+
+    if (!$pid) {
+        open STDERR, '>&', \*STDOUT;
+        exec { $command[0] } @command or POSIX::_exit(127);
+    }
+
+    local $/;
+    my $output = <$pipe> // '';
+    close $pipe;
+
+    return $output;
+}
+
+
+sub slurp {
+    my ($file) = @_;
+
+    open my $in, '<:raw', $file or die "$file: $!\n";
+    local $/;
+
+    return <$in> // '';
+}
+
+
+sub spew {
+    my ($file, $text) = @_;
+
+    open my $out, '>:raw', $file or die "$file: $!\n";
+    print $out $text;
+    close $out or die "$file: $!\n";
+
+    return;
+}
+
+
+1;
