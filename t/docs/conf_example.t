@@ -1,0 +1,68 @@
+#!/usr/bin/perl
+
+# The configurations in conf.example/ start as they are, on other ports.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+
+use File::Basename qw( basename );
+use File::Path qw( make_path );
+use NgxGatewayDocs;
+use Test::More;
+
+need_nginx();
+
+for my $file (glob "$ROOT/conf.example/*.conf") {
+    my $name = basename($file, '.conf');
+    my $dir = work_dir() . "/$name";
+    my $text = slurp($file);
+
+    # The same places relative to each other as in the source tree.
+
+    make_path("$dir/build", "$dir/conf.example");
+    symlink "$ROOT/conf.example/keys", "$dir/conf.example/keys";
+    symlink "$ROOT/build/modules.conf", "$dir/build/modules.conf";
+
+    my %ports = map { $_ => 1 } $text =~ /\b127\.0\.0\.1:(\d+)/g;
+    my @free = free_ports(scalar keys %ports);
+
+    @ports{ sort keys %ports } = @free;
+    $text =~ s/\b127\.0\.0\.1:(\d+)/127.0.0.1:$ports{$1}/g;
+
+    my $copy = "$dir/conf.example/$name.conf";
+
+    spew($copy, $text);
+
+    my $pid = nginx_start("$dir/build", $copy, $free[0]);
+
+    ok($pid, "$name.conf starts") or next;
+
+    my $command = 'nginx -p "$PWD/build/"'
+                  . " -c \"\$PWD/conf.example/$name.conf\"";
+
+    like(slurp($file), qr/\Q$command\E$/m, "$name.conf says how");
+
+    if ($name eq 'gateway') {
+        my $url = "http://127.0.0.1:$free[0]";
+
+        is(get("$url/catalog/")->{status}, 200, 'what is public answers');
+        is(get("$url/orders/")->{status}, 401, 'what is not asks for a token');
+        is(get("$url/")->{status}, 404, 'what is not there is not there');
+
+        # The address of the sender, the token's status, and no empty line.
+
+        nginx_stop($pid);
+        my @lines = split /\n/, slurp("$dir/build/gateway_access.log");
+
+        is(scalar @lines, 3, 'one line is logged for each request');
+        like($lines[1], qr/"status":"401".*"jwt":"missing"/,
+             'the log has the status of the token');
+    }
+
+    nginx_stop($pid);
+}
+
+done_testing();

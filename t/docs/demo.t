@@ -1,0 +1,116 @@
+#!/usr/bin/perl
+
+# auto/demo starts, shows what README.md promises, and stops.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+
+use IO::Socket::INET;
+use NgxGatewayDocs;
+use Test::More;
+
+need_nginx();
+
+my $dir = work_dir() . '/demo';
+my ($taken) = free_ports(8);
+my $demo = "$ROOT/auto/demo";
+
+$ENV{DEMO_DIR} = $dir;
+$ENV{NGINX_BINARY} = nginx_binary();
+$ENV{PORT} = $taken;
+
+END {
+    my $status = $?;
+
+    system("$demo stop >/dev/null") if defined $dir && -e "$dir/gateway.pid";
+    $? = $status;
+}
+
+my $holder = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1,
+                                   LocalPort => $taken)
+    or die "port $taken: $!";
+
+my $output = `$demo start detach 2>&1`;
+
+is($?, 0, 'it starts') or diag($output);
+close $holder;
+
+my ($url) = $output =~ m{^The gateway listens on (http://[\d.:]+)}m;
+
+isnt($url, "http://127.0.0.1:$taken", 'it does not take a port that is taken');
+like($output, qr/^Port $taken .* is taken/m, 'and says so');
+
+my @statuses = $output =~ /^    (\d{3}) /mg;
+
+is("@statuses", '200 401 200 200 401 401 403 200 403', 'the answers');
+like($output, qr/"user":"alice"/, 'the service is told who calls');
+unlike($output, qr/"user":"root"/, "a client's X-User is replaced");
+like($output, qr/WWW-Authenticate: Bearer realm="api"$/m,
+     'no token: no error code');
+like($output, qr/error="invalid_token".*expired/, 'an expired token');
+like($output, qr/error="insufficient_scope".*scope="orders:admin"/,
+     'the scope that is needed');
+
+# The lines that are shown, repeated.
+
+SKIP: {
+    my @lines = $output =~ /^(curl .*)$/mg;
+
+    is(scalar @lines, scalar @statuses, 'a curl line for each answer');
+
+    skip('there is no curl', 1) if system('command -v curl >/dev/null');
+
+    my @again = map { `cd $ROOT && $_ -s -o $dir/body -w '%{http_code}'` }
+                    map { s/^curl -i/curl/r } @lines;
+
+    is("@again", "@statuses", 'the curl lines give the same answers');
+}
+
+# Tokens of one's own.
+
+my $token = `$demo token $dir ec sub=carol scope=orders:admin`;
+
+chomp $token;
+is(get("$url/orders/admin/", authorization => "Bearer $token")->{status}, 200,
+   'a token made by hand');
+
+like(`$demo start detach 2>&1`, qr/runs already .*\Q$url\E/,
+     'a second start says that one runs');
+isnt($?, 0, 'and fails');
+
+my ($pid) = slurp("$dir/gateway.pid") =~ /(\d+)/;
+
+like(`$demo stop`, qr/has stopped/, 'it stops');
+is(-e "/proc/$pid/cmdline" ? slurp("/proc/$pid/cmdline") : '', '',
+   'nothing is left');
+like(`$demo stop`, qr/does not run/, 'a second stop says so');
+
+# In the foreground, until Ctrl-C.
+
+my $child = open(my $pipe, '-|') // die "fork: $!";
+
+if (!$child) {
+    exec $demo, 'start';
+}
+
+my $text = '';
+
+while (my $line = <$pipe>) {
+    $text .= $line;
+    last if $line =~ /Ctrl-C/;
+}
+
+like($text, qr/Ctrl-C/, 'it stays in the foreground');
+kill 'INT', $child;
+
+{
+    local $/;
+    like(scalar <$pipe>, qr/has stopped/, 'Ctrl-C stops it');
+}
+
+close $pipe;
+
+done_testing();

@@ -1,0 +1,78 @@
+#!/usr/bin/perl
+
+# README.md's configuration answers as README.md says.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+
+use NgxGatewayDocs;
+use NgxGatewayJWT;
+use Test::More;
+
+need_nginx();
+
+my ($example) = grep { $_->{context} eq 'main' } examples('README.md');
+my ($port, $service) = free_ports(2);
+my $dir = work_dir();
+
+# A service that answers with the user that it was told, in place of the
+# reader's.
+
+spew("$dir/readme.conf",
+     startable(complete('main', $example->{text}, $port, $service), "
+         server {
+             listen 127.0.0.1:$service;
+             return 200 user=\$http_x_user;
+         }
+     "));
+
+my $pid = nginx_start($dir, "$dir/readme.conf", $port);
+
+ok($pid, 'it starts') or done_testing(), exit;
+
+my $url = "http://127.0.0.1:$port";
+my $answer = get("$url/orders/");
+
+is($answer->{status}, 401, 'no token: 401');
+is($answer->{headers}{'www-authenticate'}, 'Bearer realm="api"',
+   'no token: no error code');
+
+$answer = get("$url/orders/", authorization => 'Bearer ' . jwt());
+
+is($answer->{status}, 200, 'a good token: 200');
+is($answer->{content}, 'user=alice', 'the service finds the user in X-User');
+
+$answer = get("$url/orders/", authorization => 'Bearer ' . jwt(),
+              'x-user' => 'root');
+
+is($answer->{content}, 'user=alice', "a client's X-User is replaced");
+
+$answer = get("$url/orders/",
+              authorization => 'Bearer ' . jwt({ aud => 'other' }));
+
+is($answer->{status}, 401, 'another audience: 401');
+
+$answer = get("$url/orders/",
+              authorization => 'Bearer '
+                               . jwt({ iss => 'https://example.net' }));
+
+is($answer->{status}, 401, 'another issuer: 401');
+
+$answer = get("$url/orders/admin/", authorization => 'Bearer ' . jwt());
+
+is($answer->{status}, 403, 'no scope: 403');
+
+$answer = get("$url/orders/admin/",
+              authorization => 'Bearer '
+                               . jwt({ scope => 'a orders:admin' }));
+
+is($answer->{status}, 200, 'the scope: 200');
+
+is(get("$url/")->{status}, 401, 'a location without its own line: 401');
+
+nginx_stop($pid);
+
+done_testing();
