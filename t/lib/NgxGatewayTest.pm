@@ -37,7 +37,7 @@ BEGIN {
     # Test::Nginx sleeps three of these before each look at the error log
 
     if (!$ENV{TEST_NGINX_USE_VALGRIND}) {
-        $ENV{TEST_NGINX_SLEEP} //= 0.005;
+        $ENV{TEST_NGINX_SLEEP} //= 0.002;
     }
 }
 
@@ -260,7 +260,8 @@ sub _complete {
         _set($block, must_die => '');
         _set($block, suppress_stderr => '');
         _set($block, error_log => [ '[emerg]', qr/\[emerg\]$all/s ]);
-        _set($block, no_error_log => [ '[alert]', '[crit]' ]);
+        _set($block, no_error_log => [ '[alert]', '[crit]' ])
+            if !defined _get($block, 'no_error_log');
     }
 
     if (defined _get($block, 'tokens')) {
