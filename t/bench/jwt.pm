@@ -124,9 +124,7 @@ my $dirty = sub {
 
     Bench::Measure::check($gateway, $side, $asked);
 
-    for (my $sent = 0; $sent < TOKENS; ) {
-        $sent += Bench::Measure::load($bench, $gateway, $asked)->{requests};
-    }
+    Bench::Measure::fill($bench, $gateway, $asked, TOKENS);
 
     my ($kb) = read_file("/proc/$gateway->{worker}/smaps_rollup")
         =~ /^Private_Dirty:\s*(\d+) kB/m;
@@ -159,7 +157,7 @@ my $memory = sub {
 
 
 my $new_tokens = sub {
-    my ($algorithm, $openssl, $target) = @_;
+    my ($algorithm, $openssl, $target, @more) = @_;
 
     return {
         name => lc $algorithm,
@@ -172,7 +170,7 @@ my $new_tokens = sub {
             side => $side->($algorithm, 'off'),
             needs => [MODULE],
             target => $target,
-        }],
+        }, @more],
     };
 };
 
@@ -226,7 +224,12 @@ END
         ],
     },
 
-    $new_tokens->('RS256', 'rsa2048', { verify => 1.5 }),
+    $new_tokens->('RS256', 'rsa2048', { verify => 1.5 }, {
+        name => 'many',
+        title => 'RS256, all ' . TOKENS . ' tokens in the cache',
+        side => { %{ $side->('RS256', 'size=' . TOKENS) }, fill => TOKENS },
+        needs => [MODULE],
+    }),
     $new_tokens->('ES256', 'ecdsap256', { verify => 1.3 }),
     $new_tokens->('HS256'),
 

@@ -263,9 +263,9 @@ sub judge {
     my ($result, $target) = @_;
 
     if ($target && $target->{ratio}) {
-        $result->{target} = { kind => 'ratio', value => $target->{ratio} };
-        $result->{met} = $result->{ratio}{median}
-            <= $target->{ratio} + ($target->{tolerance} || 0) ? 1 : 0;
+        my $most = $target->{ratio} + ($target->{tolerance} || 0);
+        $result->{target} = { kind => 'ratio', value => $most };
+        $result->{met} = $result->{ratio}{median} <= $most ? 1 : 0;
 
     } elsif ($target && $target->{verify}) {
         $result->{target} = { kind => 'verify', value => $target->{verify} };

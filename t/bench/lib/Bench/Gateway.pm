@@ -10,7 +10,10 @@ package Bench::Gateway;
 #     location  lines for "location /", before its content
 #     content   what answers there; default: proxy_pass to the backend
 #
-# A value may be a sub that returns the text.
+# of which each may be a sub that returns the text, and
+#
+#     bad_status  what the request's bad_token must be answered
+#     fill        so many tokens are sent before it is measured
 
 use strict;
 use warnings;
