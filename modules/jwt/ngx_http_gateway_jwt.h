@@ -48,6 +48,7 @@ typedef struct {
     ngx_array_t                      *claims;    /* ..._jwt_rule_t */
     ngx_array_t                      *scopes;    /* ngx_str_t */
     size_t                            max_size;
+    unsigned                          said:1;    /* "gateway_jwt", or outside */
 } ngx_http_gateway_jwt_loc_conf_t;
 
 

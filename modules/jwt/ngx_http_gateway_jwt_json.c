@@ -13,6 +13,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <math.h>
+
 #include <jansson.h>
 
 #include "ngx_http_gateway_jwt_json.h"
@@ -623,7 +625,7 @@ ngx_http_gateway_jwt_number(ngx_str_t *text, double *number)
 
     *number = strtod(buf, &end);
 
-    return (*end == '\0') ? NGX_OK : NGX_DECLINED;
+    return (*end == '\0' && isfinite(*number)) ? NGX_OK : NGX_DECLINED;
 }
 
 

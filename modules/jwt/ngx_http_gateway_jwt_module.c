@@ -16,6 +16,8 @@
 
 #define NGX_HTTP_GATEWAY_JWT_CACHE_SIZE  4096
 #define NGX_HTTP_GATEWAY_JWT_CACHE_MAX   1000000
+#define NGX_HTTP_GATEWAY_JWT_SIZE        8192
+#define NGX_HTTP_GATEWAY_JWT_SIZE_MAX    (1024 * 1024)
 
 
 static ngx_int_t ngx_http_gateway_jwt_handler(ngx_http_request_t *r);
@@ -48,6 +50,8 @@ static char *ngx_http_gateway_jwt_merge_loc_conf(ngx_conf_t *cf, void *parent,
 static char *ngx_http_gateway_jwt(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_gateway_jwt_cache(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_gateway_jwt_max_size(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 
@@ -100,9 +104,9 @@ static ngx_command_t  ngx_http_gateway_jwt_commands[] = {
 
     { ngx_string("gateway_jwt_max_size"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_size_slot,
+      ngx_http_gateway_jwt_max_size,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_gateway_jwt_loc_conf_t, max_size),
+      0,
       NULL },
 
       ngx_null_command
@@ -586,6 +590,7 @@ ngx_http_gateway_jwt_create_loc_conf(ngx_conf_t *cf)
      *
      *     jlcf->realm = NULL;
      *     jlcf->issuers = NULL;
+     *     jlcf->said = 0;
      */
 
     jlcf->enable = NGX_CONF_UNSET;
@@ -614,22 +619,31 @@ ngx_http_gateway_jwt_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->realm = prev->realm;
         conf->issuers = prev->issuers;
         conf->variable = prev->variable;
+        conf->said = prev->said;
     }
 
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
     ngx_conf_merge_ptr_value(conf->claims, prev->claims, NULL);
     ngx_conf_merge_ptr_value(conf->scopes, prev->scopes, NULL);
-    ngx_conf_merge_size_value(conf->max_size, prev->max_size, 8192);
+    ngx_conf_merge_size_value(conf->max_size, prev->max_size,
+                              NGX_HTTP_GATEWAY_JWT_SIZE);
 
-    /* a server may have rules for those of its locations that check tokens */
+    /*
+     * A server may have rules for those of its locations that check tokens;
+     * a location that does not has to say so, lest it is taken for safe.
+     */
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    rules = rules || (!conf->said && (conf->claims || conf->scopes));
 
     if (rules && !conf->enable && (clcf->name.len || clcf->noname)) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"gateway_jwt_require_claim\" or "
                       "\"gateway_jwt_require_scope\" without \"gateway_jwt\" "
-                      "in location \"%V\"", &clcf->name);
+                      "in location \"%V\", it must be \"gateway_jwt\" with "
+                      "an issuer, or \"off\" where outer rules are not meant",
+                      &clcf->name);
         return NGX_CONF_ERROR;
     }
 
@@ -651,6 +665,8 @@ ngx_http_gateway_jwt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (jlcf->enable != NGX_CONF_UNSET) {
         return "is duplicate";
     }
+
+    jlcf->said = 1;
 
     value = cf->args->elts;
 
@@ -780,6 +796,36 @@ ngx_http_gateway_jwt_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     jmcf->cache_size = n;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_gateway_jwt_max_size(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_gateway_jwt_loc_conf_t *jlcf = conf;
+
+    ssize_t     size;
+    ngx_str_t  *value;
+
+    if (jlcf->max_size != NGX_CONF_UNSET_SIZE) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    size = ngx_parse_size(&value[1]);
+
+    if (size < 1 || size > NGX_HTTP_GATEWAY_JWT_SIZE_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in "
+                           "\"gateway_jwt_max_size\", it must be a size from "
+                           "1 to 1m", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    jlcf->max_size = size;
 
     return NGX_CONF_OK;
 }

@@ -34,6 +34,8 @@ static ngx_int_t ngx_http_gateway_jwt_pem_block(json_t *keys,
     char **reason);
 static ngx_int_t ngx_http_gateway_jwt_pem_pkey(json_t *keys, EVP_PKEY *pkey,
     char **reason);
+static ngx_int_t ngx_http_gateway_jwt_pem_pss(json_t *keys, EVP_PKEY *pkey,
+    json_t *jwk);
 static json_t *ngx_http_gateway_jwt_pem_rsa(EVP_PKEY *pkey);
 static json_t *ngx_http_gateway_jwt_pem_ec(EVP_PKEY *pkey);
 static json_t *ngx_http_gateway_jwt_pem_okp(EVP_PKEY *pkey, const char *crv);
@@ -183,10 +185,7 @@ ngx_http_gateway_jwt_pem_block(json_t *keys, const char *name,
 static ngx_int_t
 ngx_http_gateway_jwt_pem_pkey(json_t *keys, EVP_PKEY *pkey, char **reason)
 {
-    json_t      *jwk, *copy;
-    ngx_uint_t   i;
-
-    static const char  *pss[] = { "PS256", "PS384", "PS512" };
+    json_t  *jwk;
 
     switch (EVP_PKEY_get_base_id(pkey)) {
 
@@ -216,26 +215,68 @@ ngx_http_gateway_jwt_pem_pkey(json_t *keys, EVP_PKEY *pkey, char **reason)
         return NGX_DECLINED;
     }
 
-    if (EVP_PKEY_get_base_id(pkey) != EVP_PKEY_RSA_PSS) {
-        return json_array_append_new(keys, jwk) == 0 ? NGX_OK : NGX_ERROR;
+    if (EVP_PKEY_get_base_id(pkey) == EVP_PKEY_RSA_PSS) {
+        return ngx_http_gateway_jwt_pem_pss(keys, pkey, jwk);
     }
 
-    /* such a key verifies RSASSA-PSS only, which one "alg" can not say */
+    return json_array_append_new(keys, jwk) == 0 ? NGX_OK : NGX_ERROR;
+}
 
-    for (i = 0; i < 3; i++) {
+
+/*
+ * Such a key verifies RSASSA-PSS only, with the hash that it is restricted to
+ * if it is (RFC 4055, section 3.1).  One "alg" can not say that: the key is
+ * put into the set once for each of its algorithms.
+ */
+
+static ngx_int_t
+ngx_http_gateway_jwt_pem_pss(json_t *keys, EVP_PKEY *pkey, json_t *jwk)
+{
+    char         hash[32];
+    EVP_MD      *md;
+    json_t      *copy;
+    ngx_int_t    rc;
+    ngx_uint_t   i;
+
+    static struct {
+        const char  *alg;
+        const char  *hash;
+    } pss[] = {
+        { "PS256", "SHA256" },
+        { "PS384", "SHA384" },
+        { "PS512", "SHA512" }
+    };
+
+    md = NULL;
+
+    if (EVP_PKEY_get_utf8_string_param(pkey, OSSL_PKEY_PARAM_RSA_DIGEST, hash,
+                                       sizeof(hash), NULL)
+        == 1)
+    {
+        md = EVP_MD_fetch(NULL, hash, NULL);
+    }
+
+    rc = NGX_OK;
+
+    for (i = 0; i < 3 && rc == NGX_OK; i++) {
+
+        if (md != NULL && !EVP_MD_is_a(md, pss[i].hash)) {
+            continue;
+        }
+
         copy = json_copy(jwk);
 
-        if (json_object_set_new(copy, "alg", json_string(pss[i])) != 0
+        if (json_object_set_new(copy, "alg", json_string(pss[i].alg)) != 0
             || json_array_append_new(keys, copy) != 0)
         {
-            json_decref(jwk);
-            return NGX_ERROR;
+            rc = NGX_ERROR;
         }
     }
 
     json_decref(jwk);
+    EVP_MD_free(md);
 
-    return NGX_OK;
+    return rc;
 }
 
 
