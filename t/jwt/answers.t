@@ -774,3 +774,93 @@ server {
 --- response_headers eval
 ["WWW-Authenticate: Bearer realm=\"server\"\nX-Status: missing",
  "! WWW-Authenticate\n! X-Status", "X-Status: ok"]
+
+
+
+=== TEST 27: satisfy any, let in by the address: the backend's own refusals
+--- config
+    location /t/ {
+        satisfy any;
+        allow 127.0.0.1;
+        deny all;
+        gateway_jwt "api" issuer=corp;
+        gateway_jwt_require_scope read;
+        proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/backend/;
+    }
+
+    location /backend/401 {
+        add_header WWW-Authenticate 'Basic realm="backend"' always;
+        return 401 "not you\n";
+    }
+
+    location /backend/403 {
+        return 403 "not here\n";
+    }
+
+    location /backend/400 {
+        return 400 "not so\n";
+    }
+
+    location /backend/large/ {
+        error_page 401 403 /backend/large/page;
+        return 401;
+    }
+
+    location = /backend/large/page {
+        default_type text/plain;
+        alias $TEST_NGINX_SERVER_ROOT/html/large;
+    }
+--- user_files eval
+files(large => 'x' x 1000000)
+--- request eval
+["GET /t/401", "GET /t/403", "GET /t/400", "GET /t/401", "GET /t/large/"]
+--- more_headers eval
+["X-No: token",
+ "Authorization: Bearer " . jwt(),
+ "Authorization: Bearer " . jwt({ exp => at(-60) }),
+ "Authorization: Bearer x",
+ "Authorization: Bearer x"]
+--- error_code eval
+[401, 403, 400, 401, 401]
+--- response_headers eval
+["WWW-Authenticate: Basic realm=\"backend\"\nContent-Type: text/plain",
+ "! WWW-Authenticate\nContent-Type: text/plain",
+ "! WWW-Authenticate\nContent-Type: text/plain",
+ "WWW-Authenticate: Basic realm=\"backend\"\nContent-Type: text/plain",
+ "! WWW-Authenticate\nContent-Type: text/plain"]
+--- response_body eval
+["not you\n", "not here\n", "not so\n", "not you\n", "x" x 1000000]
+
+
+
+=== TEST 28: satisfy any, let in by the address: nginx's own refusals
+--- config
+    location /t/ {
+        satisfy any;
+        allow 127.0.0.1;
+        gateway_jwt "api" issuer=corp;
+
+        location /t/static {
+            root $TEST_NGINX_SERVER_ROOT/html;
+            dav_methods PUT;
+        }
+
+        location /t/limit {
+            client_max_body_size 1;
+            proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/backend;
+        }
+    }
+
+    location /backend {
+        return 200 "backend\n";
+    }
+--- request eval
+["GET /t/static", "POST /t/limit\nhello"]
+--- error_code eval
+[404, 413]
+--- response_headers eval
+["Content-Type: text/html\n! WWW-Authenticate",
+ "Content-Type: text/html\n! WWW-Authenticate"]
+--- no_error_log
+[crit]
+[alert]

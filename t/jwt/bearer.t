@@ -97,6 +97,10 @@ my $t = jwt();
       headers => "Authorization: Bearer $t%20" ],
     [ 'a byte over 127'    => undef, 'bad_request',
       headers => "Authorization: Bearer $t\xff" ],
+    [ 'an equals sign inside' => undef, 'bad_request',
+      headers => 'Authorization: Bearer a=b' ],
+    [ 'an equals sign alone' => undef, 'bad_request',
+      headers => 'Authorization: Bearer =' ],
     [ 'a control character' => undef, 'bad_request',
       headers => "Authorization: Bearer $t\x01" ],
 ]

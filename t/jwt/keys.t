@@ -382,3 +382,46 @@ files('corp.jwks' => jwks(jwk('rsa', n => b64u("\0" . unb64u($n))),
       => jwt({}, key => 'p256', header => { kid => \'"p2\/\u00e9"' })
       => 'ok' ],
 ]
+
+
+
+=== TEST 21: a JWKS that mentions PEM is still JSON
+--- user_files eval
+files('corp.jwks' => " \n" . jwks(jwk('rsa', pem => pem('rsa')), 'p256'))
+--- tokens eval
+[
+    [ 'rsa' => jwt() => 'ok' ],
+    [ 'p256' => jwt({}, key => 'p256') => 'ok' ],
+]
+
+
+
+=== TEST 22: PEM with text around it
+--- user_files eval
+files('corp.jwks' => "the key of 2026:\n" . pem('rsa') . "\nanother:\n"
+                     . pem('p256') . "that is all\n")
+--- tokens eval
+[
+    [ 'rsa' => jwt() => 'ok' ],
+    [ 'p256' => jwt({}, key => 'p256') => 'ok' ],
+    [ 'another' => jwt({}, key => 'rsa_other') => 'bad_signature' ],
+]
+
+
+
+=== TEST 23: an empty kid, in the token or in a key, is none
+--- issuer eval
+"key_file $NgxGatewayTest::KEYS/corp.jwks; key_file $NgxGatewayTest::KEYS/b.jwks;"
+--- user_files eval
+files('corp.jwks' => jwks('rsa', jwk('rsa_b', kid => '')),
+      'b.jwks' => pem('p256'))
+--- tokens eval
+[
+    [ 'of the PEM' => jwt({}, key => 'p256', kid => '') => 'ok' ],
+    [ 'of the empty one' => jwt({}, key => 'rsa_b', kid => '') => 'ok' ],
+    [ 'of another' => jwt({}, kid => '') => 'ok' ],
+    [ 'of none' => jwt({}, key => 'rsa_other', kid => '')
+      => 'bad_signature' ],
+    [ 'any kid' => jwt({}, key => 'rsa_b', kid => 'x') => 'ok' ],
+    [ 'any kid, of another' => jwt({}, kid => 'x') => 'bad_signature' ],
+]

@@ -48,6 +48,11 @@ __DATA__
     [ 'ne, empty'        => jwt({ sub => '' }) => 'ok', at => 'ne' ],
     [ 'ne, absent'       => jwt({ sub => undef }) => 'claim_rejected',
       at => 'ne' ],
+    map({ [ "ne, $_" => jwt({ sub => \$_ }) => 'claim_rejected',
+            at => 'ne' ] }
+        'null', '[]', '["alice"]', '["bob"]', '{}', '{"bob":1}'),
+    map({ [ "ne, $_" => jwt({ sub => \$_ }) => 'ok', at => 'ne' ] }
+        'true', 'false', '"bob"'),
     [ 'empty'            => jwt({ sub => '' }) => 'ok', at => 'empty' ],
     [ 'empty, a word'    => jwt() => 'claim_rejected', at => 'empty' ],
     [ 'empty, absent'    => jwt({ sub => undef }) => 'claim_rejected',
@@ -67,6 +72,8 @@ __DATA__
     half => 'gateway_jwt_require_claim n eq 0.50;',
     ne => 'gateway_jwt_require_claim n ne 10;',
     big => 'gateway_jwt_require_claim n eq 9007199254740993;',
+    least => 'gateway_jwt_require_claim n eq -9223372036854775808;',
+    notleast => 'gateway_jwt_require_claim n ne -9223372036854775808;',
     true => 'gateway_jwt_require_claim n eq true;',
     false => 'gateway_jwt_require_claim n eq false;',
 ]
@@ -92,11 +99,22 @@ __DATA__
       at => 'ne' ],
     [ 'ne, 1e1'     => jwt({ n => \'1e1' }) => 'claim_rejected',
       at => 'ne' ],
+    [ 'ne, in very many digits'
+      => jwt({ n => \('10.' . '0' x 600) }) => 'claim_rejected',
+      at => 'ne' ],
     [ 'big'         => jwt({ n => \'9007199254740993' }) => 'ok',
       at => 'big' ],
     [ 'big, a neighbour that a double can not tell'
       => jwt({ n => \'9007199254740992' }) => 'claim_rejected',
       at => 'big' ],
+    [ 'least'       => jwt({ n => \'-9223372036854775808' }) => 'ok',
+      at => 'least' ],
+    [ 'least, its neighbour' => jwt({ n => \'-9223372036854775807' })
+      => 'claim_rejected', at => 'least' ],
+    [ 'not least'   => jwt({ n => \'-9223372036854775807' }) => 'ok',
+      at => 'notleast' ],
+    [ 'not least, but it is' => jwt({ n => \'-9223372036854775808' })
+      => 'claim_rejected', at => 'notleast' ],
     [ 'true'        => jwt({ n => \'true' }) => 'ok', at => 'true' ],
     [ 'true, false' => jwt({ n => \'false' }) => 'claim_rejected',
       at => 'true' ],
