@@ -18,7 +18,7 @@ try {
 } catch (e) {
     console.error('the npm package "jose" is missing or does not work here:'
                   + ' run "make deps", which installs what'
-                  + ' t/e2e/package-lock.json lists (' + e.message + ')');
+                  + ' t/e2e/package-lock.json lists (' + (e.code || e.message) + ')');
     process.exit(1);
 }
 
