@@ -204,7 +204,8 @@ sub many_streams {
 
     my ($after) = curl([ '/', "Bearer $good" ]);
 
-    is(summary($after), '200 ok sub=alice length=', 'and a request after that');
+    is(summary($after), '200 ok sub=alice length=',
+       'and a request after that');
 }
 
 
@@ -475,8 +476,8 @@ sub expect {
         my ($token, $status) = @$case;
 
         is(E2E::output('curl', '-s', '-o', "$dir/out", '-m', 10,
-                       '-w', '%{http_code}', '-H', "Authorization: Bearer $token",
-                       '-H', 'Expect: 100-continue',
+                       '-w', '%{http_code}', '-H', 'Expect: 100-continue',
+                       '-H', "Authorization: Bearer $token",
                        '--data-binary', "\@$dir/large",
                        "http://127.0.0.1:$port/"),
            $status, "curl with a large body: $status");

@@ -79,7 +79,26 @@ _EOC_
 
 is(scalar $nginx->workers, 4, 'four workers');
 
-my $load = E2ELoad->new($port, $clients, tokens());
+my $tokens = tokens();
+
+# The clients do notice: they are told that the second generation is bad, and
+# the last one good.
+
+{
+    my $load = E2ELoad->new($port, 1, $tokens);
+
+    $load->use([ $#generations ], [ 1 ]);
+    sleep 0.2;
+
+    my $wrong = join "\n", @{ $load->stop->{wrong} };
+
+    like($wrong, qr/^good .*: "401 unknown_key", not "200 /m,
+         'a good token that is refused is noticed');
+    like($wrong, qr/^bad .*: "200 ok .*", not "401 /m,
+         'so is a bad one that is not');
+}
+
+my $load = E2ELoad->new($port, $clients, $tokens);
 
 $load->use([ 0, 1 ], [ 2 .. $#generations ]);
 sleep 0.3;
