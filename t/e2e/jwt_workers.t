@@ -88,7 +88,7 @@ my $tokens = tokens();
     my $load = E2ELoad->new($port, 1, $tokens);
 
     $load->use([ $#generations ], [ 1 ]);
-    sleep 0.2;
+    sleep 0.3;
 
     my $wrong = join "\n", @{ $load->stop->{wrong} };
 
@@ -201,7 +201,7 @@ SKIP: {
 
 my $result = $load->stop;
 
-is(join("\n", @{ $result->{wrong} }), '', 'no wrong answer');
+is(join("\n", splice @{ $result->{wrong} }, 0, 20), '', 'no wrong answer');
 cmp_ok($result->{good}, '>', 500, 'good tokens were sent');
 cmp_ok($result->{bad}, '>', 500, 'bad tokens were sent');
 cmp_ok($result->{expired}, '>', 0, 'tokens expired meanwhile');

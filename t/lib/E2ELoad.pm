@@ -28,10 +28,10 @@ use Time::HiRes qw( time );
 use E2EClient ();
 
 # requests before a client makes a new connection, which another worker may
-# take
+# take; and wrong answers that it tells of
 
 my $REQUESTS = 25;
-my $WRONG = 10;
+my $WRONG = 200;
 
 
 sub new {
