@@ -11,7 +11,7 @@ deps:
 	@auto/deps $(or $(FOR),build test)
 
 demo:
-	@auto/deps build
+	@auto/deps build demo
 	@auto/build
 	@auto/demo start $(if $(DETACH),detach)
 
