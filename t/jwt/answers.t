@@ -864,3 +864,54 @@ files(large => 'x' x 1000000)
 --- no_error_log
 [crit]
 [alert]
+
+
+
+=== TEST 29: satisfy any, auth_request
+--- config
+    location /t {
+        satisfy any;
+        gateway_jwt "api" issuer=corp;
+        auth_request /auth;
+        add_header X-Status $gateway_jwt_status always;
+        proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/backend;
+    }
+
+    location = /auth {
+        internal;
+        proxy_pass_request_body off;
+        proxy_set_header Content-Length "";
+        proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/authback;
+    }
+
+    location /authback {
+        if ($http_x_key = "secret") {
+            return 204;
+        }
+
+        return 403;
+    }
+
+    location /backend {
+        return 200 "backend\n";
+    }
+--- tokens eval
+my $expired = jwt({ exp => at(-60) });
+[
+    [ 'a good token' => jwt() => 'ok' ],
+    [ 'the key' => undef, 'ok', headers => 'X-Key: secret',
+      response => { 'X-Status' => 'missing' } ],
+    [ 'the key, and a token that has run out' => undef, 'ok',
+      headers => "X-Key: secret\nAuthorization: Bearer $expired",
+      response => { 'X-Status' => 'expired' } ],
+    [ 'neither' => undef, 'missing' ],
+    [ 'a wrong key' => undef, 'missing', headers => 'X-Key: x' ],
+    [ 'expired' => $expired => 'expired' ],
+    [ 'the key, POST' => undef, 'ok', headers => 'X-Key: secret',
+      request => "POST /t\nhello", response => { 'X-Status' => 'missing' } ],
+    [ 'neither, POST' => undef, 'missing', request => "POST /t\nhello" ],
+]
+--- no_error_log
+[crit]
+[alert]
+eyJ

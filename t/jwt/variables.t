@@ -640,3 +640,84 @@ GET /t
 [401, 401]
 --- response_body eval
 ["denied: missing []\n", "denied: expired []\n"]
+
+
+
+=== TEST 21: an answer that a filter turns into another one
+--- http_config
+    log_format sub 'LOG $uri $status [$gateway_jwt_claim_sub]';
+--- config
+    location /files/ {
+        gateway_jwt "api" issuer=corp;
+        access_log $TEST_NGINX_SERVER_ROOT/logs/access.log sub;
+        error_page 416 @range;
+        alias $TEST_NGINX_SERVER_ROOT/html/;
+    }
+
+    location @range {
+        access_log $TEST_NGINX_SERVER_ROOT/logs/access.log sub;
+        return 416 "range for [$gateway_jwt_claim_sub]\n";
+    }
+--- user_files eval
+files(text => "hello\n")
+--- request eval
+["GET /files/text", "GET /files/text", "GET /files/text"]
+--- more_headers eval
+my $auth = "Authorization: Bearer " . jwt();
+["$auth", "$auth\nIf-Match: \"x\"", "$auth\nRange: bytes=100-200"]
+--- error_code eval
+[200, 412, 416]
+--- response_body_like eval
+['\Ahello\n\z', '412 Precondition Failed',
+ '416 Requested Range Not Satisfiable|range for \[alice\]']
+
+
+
+=== TEST 22: what those write into the log
+--- http_config
+    log_format sub 'LOG $uri $status [$gateway_jwt_claim_sub]';
+--- config
+    location /files/ {
+        gateway_jwt "api" issuer=corp;
+        access_log $TEST_NGINX_SERVER_ROOT/logs/access.log sub;
+        alias $TEST_NGINX_SERVER_ROOT/html/;
+    }
+--- user_files eval
+files(text => "hello\n")
+--- request
+GET /files/text
+--- more_headers eval
+"If-Match: \"x\"\nAuthorization: Bearer " . jwt()
+--- error_code: 412
+--- access_log
+LOG /files/text 412 [alice]
+
+
+
+=== TEST 23: post_action
+--- config
+    location /t {
+        gateway_jwt "api" issuer=corp;
+        post_action /after;
+        proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/backend;
+    }
+
+    location /after {
+        internal;
+        proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/copy?sub=$gateway_jwt_claim_sub;
+    }
+
+    location /copy {
+        return 200;
+    }
+
+    location /backend {
+        return 200 "backend\n";
+    }
+--- request
+GET /t
+--- more_headers eval
+"Authorization: Bearer " . jwt()
+--- wait: 0.1
+--- access_log
+/copy?sub=alice
