@@ -62,7 +62,11 @@ ngx_http_gateway_problem_header(ngx_http_request_t *r,
         ngx_str_set(&type, "about:blank");
     }
 
-    title = p->title.len ? p->title : *ngx_http_gateway_problem_title(p->status);
+    title = p->title;
+
+    if (title.len == 0) {
+        title = *ngx_http_gateway_problem_title(p->status);
+    }
 
     if (ngx_http_gateway_problem_instance(r, &instance) != NGX_OK) {
         return NGX_ERROR;

@@ -46,7 +46,7 @@ typedef struct {
 
 
 typedef struct {
-    u_char                       *text;   /* what the nodes' offsets count from */
+    u_char                       *text;   /* from which offsets count */
     size_t                        len;    /* of the JSON text in "text" */
     ngx_http_gateway_jwt_node_t  *nodes;  /* nodes[0] is the whole value */
     ngx_uint_t                    nnodes;

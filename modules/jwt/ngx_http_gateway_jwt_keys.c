@@ -38,7 +38,7 @@ typedef struct {
     const char    *kty;
     const char    *crv;                /* NULL: any of the kty */
     const EVP_MD  *(*md)(void);        /* NULL: the key's own */
-    size_t         size;               /* HS: the least secret; ES: of r and s */
+    size_t         size;               /* HS: the secret at least; ES: r, s */
     unsigned       pss:1;
 } ngx_http_gateway_jwt_alg_t;
 
