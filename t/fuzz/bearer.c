@@ -32,6 +32,8 @@ fuzz_input(ngx_pool_t *pool, ngx_str_t *input)
         ngx_memcpy(text.data, input->data, input->len);
     }
 
+    expected = NULL;
+
     rc = ngx_http_gateway_jwt_bearer(input, &token);
 
     if (rc == NGX_OK && !ngx_http_gateway_jwt_is_b64token(&token)) {

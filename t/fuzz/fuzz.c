@@ -18,11 +18,18 @@
 ngx_log_t              fuzz_log;
 const char            *fuzz_outcome;
 
+ngx_uint_t             ngx_pagesize;
 ngx_pid_t              ngx_pid;
 volatile ngx_cycle_t  *ngx_cycle;
 
 
 static void fuzz_init(void);
+static void *fuzz_jansson_malloc(size_t size);
+static void *fuzz_malloc(size_t size);
+
+
+static ngx_int_t       fuzz_allocations_left = -1;
+static ngx_uint_t      fuzz_jansson_may_fail;
 
 
 int
@@ -61,6 +68,67 @@ fuzz_init(void)
     ngx_pid = ngx_getpid();
 
     fuzz_log.log_level = NGX_LOG_DEBUG;
+
+    json_set_alloc_funcs(fuzz_jansson_malloc, free);
+}
+
+
+void
+fuzz_allocations(ngx_int_t n, ngx_uint_t jansson)
+{
+    fuzz_allocations_left = n;
+    fuzz_jansson_may_fail = jansson;
+}
+
+
+/* in the place of nginx's src/os/unix/ngx_alloc.c */
+
+void *
+ngx_alloc(size_t size, ngx_log_t *log)
+{
+    return fuzz_malloc(size);
+}
+
+
+void *
+ngx_calloc(size_t size, ngx_log_t *log)
+{
+    void  *p;
+
+    p = fuzz_malloc(size);
+
+    if (p != NULL) {
+        ngx_memzero(p, size);
+    }
+
+    return p;
+}
+
+
+void *
+ngx_memalign(size_t alignment, size_t size, ngx_log_t *log)
+{
+    void  *p;
+
+    return posix_memalign(&p, alignment, size) == 0 ? p : NULL;
+}
+
+
+static void *
+fuzz_jansson_malloc(size_t size)
+{
+    return fuzz_jansson_may_fail ? fuzz_malloc(size) : malloc(size);
+}
+
+
+static void *
+fuzz_malloc(size_t size)
+{
+    if (fuzz_allocations_left >= 0 && fuzz_allocations_left-- == 0) {
+        return NULL;
+    }
+
+    return malloc(size);
 }
 
 

@@ -80,6 +80,13 @@ void fuzz_copy(ngx_pool_t *pool, ngx_str_t *dst, const void *data, size_t len);
 void fuzz_split(ngx_pool_t *pool, ngx_str_t *input, ngx_str_t *first,
     ngx_str_t *rest);
 
+/*
+ * Lets one allocation of nginx or, if asked for, jansson fail, that after "n"
+ * more; -1: none.
+ */
+
+void fuzz_allocations(ngx_int_t n, ngx_uint_t jansson);
+
 ngx_uint_t fuzz_equal(ngx_str_t *one, const void *data, size_t len);
 
 /* jansson's tree, made with the flags of the module, or NULL */

@@ -21,7 +21,7 @@ my $out = "$root/build/fuzz/regress";
 my ($nginx) = grep { -e "$_/configure" } glob "$root/build/src/nginx-*";
 
 if (!$nginx) {
-    plan skip_all => 'no source of nginx in build/src ("auto/deps asan")';
+    plan skip_all => 'no source of nginx in build/src ("make deps")';
 }
 
 my @targets = map { basename($_) } sort glob "$here/corpus/*";
