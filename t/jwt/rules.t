@@ -253,21 +253,23 @@ X-Status: ok 42 abc 42
 
 
 === TEST 7: a regex that backtracks for ever is cut off, and refuses
+which is logged, as it is not known whether it would have matched
 --- locations eval
 [
     a => 'gateway_jwt_require_claim email matches "^(a+)+$";',
     b => 'gateway_jwt_require_claim email matches "^(([a-z])+.)+[A-Z]([a-z])+$";',
-    c => 'gateway_jwt_require_claim email matches "(x+x+)+y";',
 ]
 --- tokens eval
 [
-    [ 'a, good' => jwt({ email => 'a' x 40 }) => 'ok', at => 'a' ],
+    [ 'some 100000 steps' => jwt({ email => 'a' x 16 . '!' })
+      => 'claim_rejected', at => 'a' ],
     [ 'a' => jwt({ email => 'a' x 4000 . '!' }) => 'claim_rejected',
       at => 'a' ],
     [ 'b' => jwt({ email => 'a' x 4000 }) => 'claim_rejected', at => 'b' ],
-    [ 'c' => jwt({ email => 'x' x 4000 }) => 'claim_rejected', at => 'c' ],
 ]
 --- timeout: 2
+--- error_log eval
+qr/\[error\].* failed: -\d+ on claim "email"/
 --- no_error_log
 [crit]
 [alert]
@@ -275,7 +277,19 @@ eyJ
 
 
 
-=== TEST 8: gt, ge, lt, le
+=== TEST 8: the same regex with what does not backtrack
+--- access
+    gateway_jwt "api" issuer=corp;
+    gateway_jwt_require_claim email matches "^(a+)+$";
+--- tokens eval
+[
+    [ 'good' => jwt({ email => 'a' x 4000 }) => 'ok' ],
+    [ 'bad'  => jwt({ email => 'b' x 4000 }) => 'claim_rejected' ],
+]
+
+
+
+=== TEST 9: gt, ge, lt, le
 --- locations eval
 [
     map({ $_ => "gateway_jwt_require_claim n $_ 5;" } qw( gt ge lt le )),
@@ -319,7 +333,7 @@ my %bad = (gt => [ '5', '4', '5.0', '-6' ], ge => [ '4', '4.9999' ],
 
 
 
-=== TEST 9: exists
+=== TEST 10: exists
 --- locations eval
 [
     exists => 'gateway_jwt_require_claim x exists;',
@@ -343,7 +357,7 @@ my %bad = (gt => [ '5', '4', '5.0', '-6' ], ge => [ '4', '4.9999' ],
 
 
 
-=== TEST 10: pointers
+=== TEST 11: pointers
 --- locations eval
 [
     roles => 'gateway_jwt_require_claim /realm_access/roles contains admin;',
@@ -406,7 +420,7 @@ my %bad = (gt => [ '5', '4', '5.0', '-6' ], ge => [ '4', '4.9999' ],
 
 
 
-=== TEST 11: values of variables
+=== TEST 12: values of variables
 --- http_config
     map $http_x_tenant $tenant {
         default $http_x_tenant;
@@ -462,7 +476,7 @@ my $row = sub {
 
 
 
-=== TEST 12: a value that is no number refuses, and is logged
+=== TEST 13: a value that is no number refuses, and is logged
 --- access
     gateway_jwt "api" issuer=corp;
     gateway_jwt_require_claim n lt $http_x_n;
@@ -487,7 +501,7 @@ eyJ
 
 
 
-=== TEST 13: several lines must all hold
+=== TEST 14: several lines must all hold
 --- access
     gateway_jwt "api" issuer=corp;
     gateway_jwt_require_claim sub eq alice;
@@ -511,7 +525,7 @@ my %good = (tier => 'gold', groups => [ 'admin' ], scope => 'read');
 
 
 
-=== TEST 14: rules are looked at only after the token is verified
+=== TEST 15: rules are looked at only after the token is verified
 --- access
     gateway_jwt "api" issuer=corp;
     gateway_jwt_require_claim sub eq bob;
@@ -529,7 +543,7 @@ my %good = (tier => 'gold', groups => [ 'admin' ], scope => 'read');
 
 
 
-=== TEST 15: scope and scp
+=== TEST 16: scope and scp
 --- locations eval
 [
     one => 'gateway_jwt_require_scope orders:read;',
@@ -584,7 +598,7 @@ my @two = (at => 'two', scope => 'orders:read orders:write');
 
 
 
-=== TEST 16: rules of a level replace those of the outer one
+=== TEST 17: rules of a level replace those of the outer one
 --- config
     gateway_jwt "api" issuer=corp;
     gateway_jwt_require_claim sub eq alice;
@@ -638,7 +652,7 @@ my @two = (at => 'two', scope => 'orders:read orders:write');
 
 
 
-=== TEST 17: the same token, other rules in each location
+=== TEST 18: the same token, other rules in each location
 --- locations eval
 [
     a => 'gateway_jwt_require_claim tier eq gold;',
@@ -659,7 +673,7 @@ my $t = jwt({ tier => 'gold' });
 
 
 
-=== TEST 18: rules of limit_except
+=== TEST 19: rules of limit_except
 --- access
     gateway_jwt "api" issuer=corp;
     limit_except GET {
