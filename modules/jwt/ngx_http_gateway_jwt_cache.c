@@ -19,6 +19,13 @@
 
 #define NGX_HTTP_GATEWAY_JWT_HASHED  32
 
+/*
+ * An ordinary token takes less than twice its length and 512 bytes.  One of
+ * very many, very small values takes more, and is verified each time.
+ */
+
+#define NGX_HTTP_GATEWAY_JWT_CACHED_SIZE(len)  (4 * (len) + 1024)
+
 
 static void ngx_http_gateway_jwt_cache_cleanup(void *data);
 static uint32_t ngx_http_gateway_jwt_cache_hash(ngx_str_t *value);
@@ -140,6 +147,10 @@ ngx_http_gateway_jwt_cache_add(ngx_http_gateway_jwt_cache_t *cache,
     ngx_http_gateway_jwt_token_t *token, time_t now)
 {
     ngx_http_gateway_jwt_token_t  **bucket;
+
+    if (token->size > NGX_HTTP_GATEWAY_JWT_CACHED_SIZE(token->value.len)) {
+        return;
+    }
 
     ngx_http_gateway_jwt_cache_expire(cache, now);
 

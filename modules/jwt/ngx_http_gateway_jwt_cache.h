@@ -56,9 +56,9 @@ ngx_http_gateway_jwt_token_t *ngx_http_gateway_jwt_cache_find(
     ngx_http_gateway_jwt_issuer_t **issuers, ngx_uint_t n);
 
 /*
- * Remembers a verified token, with a reference of the cache's.  Expired ones
- * and, in a full cache, the one unused for longest make room.  "now" is in
- * seconds.
+ * Remembers a verified token, with a reference of the cache's, unless it takes
+ * much more memory than its length lets expect.  Expired ones and, in a full
+ * cache, the one unused for longest make room.  "now" is in seconds.
  */
 
 void ngx_http_gateway_jwt_cache_add(ngx_http_gateway_jwt_cache_t *cache,

@@ -35,7 +35,7 @@ static ngx_int_t ngx_http_gateway_jwt_pem_block(json_t *keys,
 static ngx_int_t ngx_http_gateway_jwt_pem_pkey(json_t *keys, EVP_PKEY *pkey,
     char **reason);
 static ngx_int_t ngx_http_gateway_jwt_pem_pss(json_t *keys, EVP_PKEY *pkey,
-    json_t *jwk);
+    json_t *jwk, char **reason);
 static json_t *ngx_http_gateway_jwt_pem_rsa(EVP_PKEY *pkey);
 static json_t *ngx_http_gateway_jwt_pem_ec(EVP_PKEY *pkey);
 static json_t *ngx_http_gateway_jwt_pem_okp(EVP_PKEY *pkey, const char *crv);
@@ -216,7 +216,7 @@ ngx_http_gateway_jwt_pem_pkey(json_t *keys, EVP_PKEY *pkey, char **reason)
     }
 
     if (EVP_PKEY_get_base_id(pkey) == EVP_PKEY_RSA_PSS) {
-        return ngx_http_gateway_jwt_pem_pss(keys, pkey, jwk);
+        return ngx_http_gateway_jwt_pem_pss(keys, pkey, jwk, reason);
     }
 
     return json_array_append_new(keys, jwk) == 0 ? NGX_OK : NGX_ERROR;
@@ -230,13 +230,14 @@ ngx_http_gateway_jwt_pem_pkey(json_t *keys, EVP_PKEY *pkey, char **reason)
  */
 
 static ngx_int_t
-ngx_http_gateway_jwt_pem_pss(json_t *keys, EVP_PKEY *pkey, json_t *jwk)
+ngx_http_gateway_jwt_pem_pss(json_t *keys, EVP_PKEY *pkey, json_t *jwk,
+    char **reason)
 {
     char         hash[32];
     EVP_MD      *md;
     json_t      *copy;
     ngx_int_t    rc;
-    ngx_uint_t   i;
+    ngx_uint_t   i, restricted;
 
     static struct {
         const char  *alg;
@@ -247,30 +248,35 @@ ngx_http_gateway_jwt_pem_pss(json_t *keys, EVP_PKEY *pkey, json_t *jwk)
         { "PS512", "SHA512" }
     };
 
-    md = NULL;
+    restricted = EVP_PKEY_get_utf8_string_param(pkey,
+                                                OSSL_PKEY_PARAM_RSA_DIGEST,
+                                                hash, sizeof(hash), NULL)
+                 == 1;
 
-    if (EVP_PKEY_get_utf8_string_param(pkey, OSSL_PKEY_PARAM_RSA_DIGEST, hash,
-                                       sizeof(hash), NULL)
-        == 1)
-    {
-        md = EVP_MD_fetch(NULL, hash, NULL);
-    }
+    md = restricted ? EVP_MD_fetch(NULL, hash, NULL) : NULL;
 
-    rc = NGX_OK;
+    /* unless one of the hashes is found */
 
-    for (i = 0; i < 3 && rc == NGX_OK; i++) {
+    *reason = "it holds an RSASSA-PSS key whose hash is not one of PS256, "
+              "PS384 and PS512";
 
-        if (md != NULL && !EVP_MD_is_a(md, pss[i].hash)) {
+    rc = NGX_DECLINED;
+
+    for (i = 0; i < 3 && rc != NGX_ERROR; i++) {
+
+        if (restricted && (md == NULL || !EVP_MD_is_a(md, pss[i].hash))) {
             continue;
         }
 
         copy = json_copy(jwk);
 
-        if (json_object_set_new(copy, "alg", json_string(pss[i].alg)) != 0
-            || json_array_append_new(keys, copy) != 0)
-        {
+        if (json_object_set_new(copy, "alg", json_string(pss[i].alg)) != 0) {
+            json_decref(copy);
             rc = NGX_ERROR;
+            break;
         }
+
+        rc = (json_array_append_new(keys, copy) == 0) ? NGX_OK : NGX_ERROR;
     }
 
     json_decref(jwk);

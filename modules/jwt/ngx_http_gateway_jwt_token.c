@@ -286,6 +286,7 @@ ngx_http_gateway_jwt_token_create(ngx_log_t *log, ngx_str_t *value,
     ngx_memzero(t, sizeof(ngx_http_gateway_jwt_token_t));
 
     t->refs = 1;
+    t->size = size;
 
     t->header.nodes = (ngx_http_gateway_jwt_node_t *) (t + 1);
     t->payload.nodes = t->header.nodes + header_nodes;

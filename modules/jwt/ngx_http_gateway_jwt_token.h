@@ -68,6 +68,7 @@ typedef struct ngx_http_gateway_jwt_token_s  ngx_http_gateway_jwt_token_t;
 
 struct ngx_http_gateway_jwt_token_s {
     ngx_uint_t                       refs;
+    size_t                           size;       /* of the block */
     ngx_str_t                        value;      /* as it was sent */
     ngx_http_gateway_jwt_json_t      header;
     ngx_http_gateway_jwt_json_t      payload;
