@@ -15,6 +15,10 @@ use IO::Socket::INET ();
 use POSIX ();
 use Time::HiRes ();
 
+# an interrupted test leaves nothing behind either
+
+$SIG{$_} //= sub { exit 1 } for qw( INT TERM HUP );
+
 our $TIMEOUT = $ENV{TEST_NGINX_USE_VALGRIND} ? 60 : 15;
 
 

@@ -216,6 +216,7 @@ sub run_blocks {
 
     Test::More::plan(tests => $tests * Test::Nginx::Util::repeat_each());
 
+    &Test::Nginx::Util::add_block_preprocessor(\&_refresh);
     Test::Nginx::Socket::add_response_body_check(\&_check_body);
     Test::Nginx::Util::run_tests();
 
@@ -272,6 +273,24 @@ sub _complete {
         _set($block, no_error_log => [ '[error]', '[crit]', '[alert]',
                                        'eyJ' ]);
     }
+
+    return;
+}
+
+
+# A block may run long after its tokens were made, too long for those that are
+# valid only for seconds: they are made once more.
+
+sub _refresh {
+    my ($block) = @_;
+
+    my $source = $block->original_values->{tokens} // return;
+    my $tokens = eval "package Test::Base::Filter; $source";
+
+    die $block->name . ": tokens: $@" if $@;
+
+    _set($block, tokens => $tokens);
+    _requests($block);
 
     return;
 }
