@@ -12,7 +12,7 @@
  */
 
 
-#include <math.h>
+#include <malloc.h>
 
 #include "fuzz.h"
 
@@ -450,7 +450,17 @@ fuzz_cache(ngx_pool_t *pool, ngx_http_gateway_jwt_token_t *token)
     fuzz_check(ngx_http_gateway_jwt_cache_find(cache, &value, &issuer, 1)
                == NULL);
 
+    fuzz_check(token->size <= malloc_usable_size(token));
+
     ngx_http_gateway_jwt_cache_add(cache, token, FUZZ_NOW);
+
+    if (token->refs == 1) {
+
+        /* it takes too much memory */
+
+        fuzz_check(token->size > 4 * value.len);
+        return;
+    }
 
     fuzz_check(token->refs == 2);
     fuzz_check(ngx_http_gateway_jwt_token_times(token, FUZZ_NOW)
