@@ -1135,3 +1135,43 @@ server {
  "Authorization: Bearer " . jwt({ scope => 'read' })]
 --- error_code eval
 [200, 403, 200]
+
+
+
+=== TEST 126: two certificates in a file
+--- user_files eval
+files('corp.jwks' => certificate('rsa') . certificate('p256'))
+--- emerg eval
+[qr/key_file ".*corp\.jwks" in gateway_jwt_issuer "corp"/, qr/more than one/]
+
+
+
+=== TEST 127: a public key of a type that signs nothing
+--- user_files eval
+files('corp.jwks' => scalar `openssl genpkey -algorithm X25519 | openssl pkey -pubout`)
+--- emerg eval
+[qr/key_file ".*corp\.jwks" in gateway_jwt_issuer "corp"/, qr/type/]
+
+
+
+=== TEST 128: a public key of a curve that JWA does not know
+--- user_files eval
+files('corp.jwks' => scalar `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:secp224r1 | openssl pkey -pubout`)
+--- emerg eval
+[qr/key_file ".*corp\.jwks" in gateway_jwt_issuer "corp"/, qr/type|curve/]
+
+
+
+=== TEST 129: a key file that is too large
+--- user_files eval
+files('corp.jwks' => jwks('rsa') . ' ' x (1024 * 1024))
+--- emerg eval
+[qr/key_file ".*corp\.jwks"/, qr/at most 1m/]
+
+
+
+=== TEST 130: a key file that begins with a byte order mark
+--- user_files eval
+files('corp.jwks' => "\xef\xbb\xbf" . jwks('rsa'))
+--- emerg eval
+[qr/key_file ".*corp\.jwks" in gateway_jwt_issuer "corp"/, qr/JSON/]

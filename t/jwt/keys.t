@@ -452,3 +452,21 @@ my $e1 = sub {
     [ 'e = 0' => jwt({}, kid => 'e0') => 'unknown_key' ],
     [ 'the good key' => jwt({}, key => 'p256') => 'ok' ],
 ]
+
+
+
+=== TEST 25: PEM of PKCS #1, and PEM with CR LF
+--- issuer eval
+"key_file $NgxGatewayTest::KEYS/rsa.pem; key_file $NgxGatewayTest::KEYS/p256.pem;"
+--- user_files eval
+my $pem = pem('rsa');
+my $pkcs1 = `echo '$pem' | openssl rsa -pubin -RSAPublicKey_out 2>&1`;
+$pkcs1 =~ s/\A.*?(?=-----BEGIN RSA PUBLIC KEY)//s or die "no PKCS #1: $pkcs1";
+files('rsa.pem' => $pkcs1, 'p256.pem' => pem('p256') =~ s/\n/\r\n/gr)
+--- tokens eval
+[
+    [ 'RS256' => jwt() => 'ok' ],
+    [ 'PS256' => jwt({}, alg => 'PS256') => 'ok' ],
+    [ 'ES256' => jwt({}, key => 'p256') => 'ok' ],
+    [ 'another' => jwt({}, key => 'rsa_other') => 'bad_signature' ],
+]
