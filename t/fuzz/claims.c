@@ -31,6 +31,9 @@ static ngx_uint_t fuzz_listed(ngx_array_t *list, json_t *value);
 static ngx_uint_t fuzz_type_listed(ngx_array_t *list, json_t *value);
 static ngx_uint_t fuzz_long_number(ngx_str_t *text);
 static void fuzz_alter(ngx_pool_t *pool, ngx_str_t *value,
+    ngx_http_gateway_jwt_parts_t *parts,
+    ngx_http_gateway_jwt_issuer_t *issuer);
+static void fuzz_refused(ngx_pool_t *pool, ngx_str_t *input, ngx_str_t *sig,
     ngx_http_gateway_jwt_issuer_t *issuer);
 static void fuzz_cache(ngx_pool_t *pool, ngx_http_gateway_jwt_token_t *token);
 
@@ -88,7 +91,7 @@ fuzz_input(ngx_pool_t *pool, ngx_str_t *input)
             abort();
         }
 
-        fuzz_alter(pool, &value, issuer);
+        fuzz_alter(pool, &value, &parts, issuer);
     }
 
     json_decref(header);
@@ -391,34 +394,55 @@ fuzz_long_number(ngx_str_t *text)
 }
 
 
-/* another last byte of the payload or of the signature */
+/* the signature with another byte, one more and one less */
 
 static void
 fuzz_alter(ngx_pool_t *pool, ngx_str_t *value,
-    ngx_http_gateway_jwt_issuer_t *issuer)
+    ngx_http_gateway_jwt_parts_t *parts, ngx_http_gateway_jwt_issuer_t *issuer)
 {
-    u_char                        *p;
-    ngx_int_t                      rc;
-    ngx_str_t                      altered;
-    ngx_http_gateway_jwt_parts_t   parts;
-    ngx_http_gateway_jwt_token_t  *token;
+    ngx_str_t  sig;
 
-    fuzz_copy(pool, &altered, value->data, value->len);
-
-    p = altered.data + altered.len - 4;
-
-    if (p[0] == '.' || p[1] == '.' || p[2] == '.' || p[3] == '.') {
-
-        /* no signature */
-
+    if (parts->signature.len == 0) {
         return;
     }
 
-    *p = (*p == 'A') ? 'B' : 'A';
+    sig.len = parts->signature.len;
+    sig.data = ngx_pcalloc(pool, sig.len + 1);
+    ngx_memcpy(sig.data, parts->signature.data, sig.len);
 
-    rc = ngx_http_gateway_jwt_token_parse(pool, &altered, &token, &parts);
+    sig.len++;
+    fuzz_refused(pool, &parts->input, &sig, issuer);
 
-    fuzz_check(rc == NGX_OK);
+    sig.len -= 2;
+    fuzz_refused(pool, &parts->input, &sig, issuer);
+
+    sig.len++;
+    sig.data[value->len % sig.len] ^= 0x10;
+    fuzz_refused(pool, &parts->input, &sig, issuer);
+}
+
+
+static void
+fuzz_refused(ngx_pool_t *pool, ngx_str_t *input, ngx_str_t *sig,
+    ngx_http_gateway_jwt_issuer_t *issuer)
+{
+    ngx_int_t                      rc;
+    ngx_str_t                      value, text;
+    ngx_http_gateway_jwt_parts_t   parts;
+    ngx_http_gateway_jwt_token_t  *token;
+
+    text.len = input->len;
+    text.data = ngx_pnalloc(pool, input->len + 1
+                            + ngx_base64_encoded_length(sig->len));
+
+    ngx_memcpy(text.data, input->data, input->len);
+    text.data[text.len++] = '.';
+    fuzz_append(&text, sig);
+
+    fuzz_copy(pool, &value, text.data, text.len);
+
+    fuzz_check(ngx_http_gateway_jwt_token_parse(pool, &value, &token, &parts)
+               == NGX_OK);
 
     rc = ngx_http_gateway_jwt_token_verify(token, &parts, issuer, FUZZ_NOW);
 

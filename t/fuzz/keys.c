@@ -22,7 +22,7 @@ static void fuzz_key_secret(ngx_http_gateway_jwt_key_t *key, ngx_uint_t alg,
     ngx_str_t *input);
 
 #if (FUZZ_PEM)
-static void fuzz_to_pem(ngx_pool_t *pool, ngx_str_t *input);
+static EVP_PKEY *fuzz_to_pem(ngx_pool_t *pool, ngx_str_t *input);
 #endif
 
 
@@ -37,7 +37,9 @@ fuzz_input(ngx_pool_t *pool, ngx_str_t *input)
     ngx_http_gateway_jwt_keys_t   keys;
 
 #if (FUZZ_PEM)
-    fuzz_to_pem(pool, input);
+    EVP_PKEY  *pkey;
+
+    pkey = fuzz_to_pem(pool, input);
 #endif
 
     ngx_str_set(&name, "key_file \"fuzz\"");
@@ -59,7 +61,15 @@ fuzz_input(ngx_pool_t *pool, ngx_str_t *input)
 
     for (i = 0; i < keys.keys.nelts; i++) {
         fuzz_key(pool, key[i]);
+
+#if (FUZZ_PEM)
+        fuzz_check(pkey == NULL || EVP_PKEY_eq(pkey, key[i]->pkey) == 1);
+#endif
     }
+
+#if (FUZZ_PEM)
+    EVP_PKEY_free(pkey);
+#endif
 
     return rc == NGX_DECLINED ? "refused" : keys.keys.nelts ? "keys" : "none";
 }
@@ -144,15 +154,22 @@ fuzz_key_secret(ngx_http_gateway_jwt_key_t *key, ngx_uint_t alg,
 
 #if (FUZZ_PEM)
 
-/* the first byte says what is in the others, which are DER */
+/*
+ * The first byte says what is in the others, which are DER.  The key that has
+ * to come out in the end is returned, where it has the same type then.
+ */
 
-static void
+static EVP_PKEY *
 fuzz_to_pem(ngx_pool_t *pool, ngx_str_t *input)
 {
-    BIO         *bio;
-    char        *pem;
-    long         len;
-    const char  *name;
+    BIO           *bio;
+    char          *pem;
+    long           len;
+    EVP_PKEY      *pkey;
+    const char    *name;
+    const u_char  *p;
+
+    pkey = NULL;
 
     bio = BIO_new(BIO_s_mem());
     fuzz_check(bio != NULL);
@@ -175,6 +192,9 @@ fuzz_to_pem(ngx_pool_t *pool, ngx_str_t *input)
 
         default:
             name = PEM_STRING_PUBLIC;
+
+            p = input->data + 1;
+            pkey = d2i_PUBKEY(NULL, &p, input->len - 1);
         }
 
         fuzz_check(PEM_write_bio(bio, name, "", input->data + 1,
@@ -187,6 +207,13 @@ fuzz_to_pem(ngx_pool_t *pool, ngx_str_t *input)
 
     BIO_free(bio);
     ERR_clear_error();
+
+    if (pkey != NULL && EVP_PKEY_get_base_id(pkey) == EVP_PKEY_RSA_PSS) {
+        EVP_PKEY_free(pkey);
+        return NULL;
+    }
+
+    return pkey;
 }
 
 #endif
