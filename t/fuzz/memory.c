@@ -6,8 +6,8 @@
 
 /*
  * Input: how many allocations succeed before one fails (255: none does), a
- * letter for what is parsed, and that.  Without memory anything may be refused, and nothing may
- * be lost or touched that is not there.
+ * letter for what is parsed, and that.  Without memory anything may be
+ * refused, and nothing may be lost or touched that is not there.
  */
 
 
