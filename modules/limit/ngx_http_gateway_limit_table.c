@@ -39,6 +39,8 @@
 #endif
 
 
+static ngx_inline ngx_http_gateway_limit_entry_t *ngx_http_gateway_limit_set(
+    ngx_http_gateway_limit_table_t *table, uint64_t hash);
 static ngx_http_gateway_limit_entry_t *ngx_http_gateway_limit_find(
     ngx_http_gateway_limit_table_t *table,
     ngx_http_gateway_limit_request_t *request,
@@ -103,6 +105,20 @@ ngx_http_gateway_limit_take(ngx_http_gateway_limit_table_t *table,
 }
 
 
+/* the upper half of the product: any number of sets, without a division */
+
+static ngx_inline ngx_http_gateway_limit_entry_t *
+ngx_http_gateway_limit_set(ngx_http_gateway_limit_table_t *table,
+    uint64_t hash)
+{
+    size_t  n;
+
+    n = ((unsigned __int128) hash * table->nsets) >> 64;
+
+    return table->entries + n * NGX_HTTP_GATEWAY_LIMIT_WAYS;
+}
+
+
 /*
  * Returns the key's entry: the one it has; else one that says as much as none,
  * an unused or an expired one; else, if the zone evicts, the one whose bucket
@@ -119,11 +135,7 @@ ngx_http_gateway_limit_find(ngx_http_gateway_limit_table_t *table,
     ngx_uint_t                       i;
     ngx_http_gateway_limit_entry_t  *set, *victim;
 
-    /* the upper half of the product: any number of sets, without a division */
-
-    set = table->entries
-          + (size_t) (((unsigned __int128) request->hash * table->nsets) >> 64)
-            * NGX_HTTP_GATEWAY_LIMIT_WAYS;
+    set = ngx_http_gateway_limit_set(table, request->hash);
 
 again:
 
@@ -204,6 +216,45 @@ ngx_http_gateway_limit_charge(ngx_http_gateway_limit_entry_t *entry,
 
     result->entry = entry;
     result->debt = base - request->now + request->charge;
+
+    if (late > 0) {
+        result->wait = late;
+        return NGX_AGAIN;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_gateway_limit_peek(ngx_http_gateway_limit_table_t *table,
+    ngx_http_gateway_limit_request_t *request,
+    ngx_http_gateway_limit_result_t *result)
+{
+    int64_t                          time, late;
+    ngx_uint_t                       i;
+    ngx_http_gateway_limit_entry_t  *set;
+
+    ngx_memzero(result, sizeof(ngx_http_gateway_limit_result_t));
+
+    set = ngx_http_gateway_limit_set(table, request->hash);
+    time = request->now;
+
+    for (i = 0; i < NGX_HTTP_GATEWAY_LIMIT_WAYS; i++) {
+        if (ngx_http_gateway_limit_load(&set[i].tag) == request->hash) {
+            time = (int64_t) ngx_http_gateway_limit_load(&set[i].time);
+            break;
+        }
+    }
+
+    result->debt = ngx_max(time - request->now, 0);
+
+    late = result->debt + request->charge - request->capacity;
+
+    if (late > request->delay) {
+        result->wait = late - request->delay;
+        return NGX_DECLINED;
+    }
 
     if (late > 0) {
         result->wait = late;

@@ -147,6 +147,12 @@ ngx_int_t ngx_http_gateway_limit_take(ngx_http_gateway_limit_table_t *table,
     ngx_http_gateway_limit_request_t *request,
     ngx_http_gateway_limit_result_t *result);
 
+/* Tells what ngx_http_gateway_limit_take() would, and takes nothing. */
+
+ngx_int_t ngx_http_gateway_limit_peek(ngx_http_gateway_limit_table_t *table,
+    ngx_http_gateway_limit_request_t *request,
+    ngx_http_gateway_limit_result_t *result);
+
 /* Gives back what ngx_http_gateway_limit_take() has taken. */
 
 void ngx_http_gateway_limit_refund(ngx_http_gateway_limit_request_t *request,
