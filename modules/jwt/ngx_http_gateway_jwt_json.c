@@ -82,6 +82,12 @@ ngx_http_gateway_jwt_json_measure(ngx_str_t *text, ngx_uint_t *nnodes,
     ngx_http_gateway_jwt_json_scan_t     scan;
     ngx_http_gateway_jwt_json_string_t   s;
 
+    /* no JSON has one; jansson passes over one after a number or a literal */
+
+    if (memchr(text->data, '\0', text->len) != NULL) {
+        return NGX_DECLINED;
+    }
+
     root = json_loadb((char *) text->data, text->len, JSON_REJECT_DUPLICATES,
                       NULL);
     if (root == NULL) {

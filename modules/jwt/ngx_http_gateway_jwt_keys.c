@@ -13,6 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/hmac.h>
@@ -60,6 +61,7 @@ static ngx_int_t ngx_http_gateway_jwt_key_secret(
     char **reason);
 static ngx_int_t ngx_http_gateway_jwt_key_pkey(
     ngx_http_gateway_jwt_key_t *key, const jwk_item_t *item, char **reason);
+static ngx_uint_t ngx_http_gateway_jwt_key_weak_rsa(EVP_PKEY *pkey);
 static ngx_int_t ngx_http_gateway_jwt_key_prepare(
     ngx_http_gateway_jwt_key_t *key);
 static void ngx_http_gateway_jwt_key_cleanup(void *data);
@@ -587,7 +589,36 @@ ngx_http_gateway_jwt_key_pkey(ngx_http_gateway_jwt_key_t *key,
         return NGX_DECLINED;
     }
 
+    if (jwks_item_kty(item) == JWK_KEY_TYPE_RSA
+        && ngx_http_gateway_jwt_key_weak_rsa(key->pkey))
+    {
+        *reason = "its RSA exponent is not an odd number of at least 3";
+        return NGX_DECLINED;
+    }
+
     return NGX_OK;
+}
+
+
+/* with an exponent of 1, everyone could sign */
+
+static ngx_uint_t
+ngx_http_gateway_jwt_key_weak_rsa(EVP_PKEY *pkey)
+{
+    BIGNUM      *e;
+    ngx_uint_t   weak;
+
+    e = NULL;
+
+    if (EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) != 1) {
+        return 1;
+    }
+
+    weak = BN_is_one(e) || !BN_is_odd(e);
+
+    BN_free(e);
+
+    return weak;
 }
 
 

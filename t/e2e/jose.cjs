@@ -18,7 +18,8 @@ try {
 } catch (e) {
     console.error('the npm package "jose" is missing or does not work here:'
                   + ' run "make deps", which installs what'
-                  + ' t/e2e/package-lock.json lists (' + e.message + ')');
+                  + ' t/e2e/package-lock.json lists ('
+                  + (e.code || e.message) + ')');
     process.exit(1);
 }
 
@@ -380,9 +381,8 @@ async function good() {
                        'at+jwt2', 'secevent+jwt'])
     {
         addGood('typ ' + typ, await sign(payload, typ ? { typ } : {}), payload,
-                { jwks: 'ok',
-                  typed: /^(application\/)?at\+jwt$/i.test(typ) ? 'ok'
-                                                               : 'wrong_type' });
+                { jwks: 'ok', typed: /^(application\/)?at\+jwt$/i.test(typ)
+                                     ? 'ok' : 'wrong_type' });
     }
 
     addGood('a kid in many scripts',
@@ -419,7 +419,8 @@ async function claims() {
         'false': { flag: false },
         'null': { flag: null },
         'empty': { name: '', list: [], nested: {} },
-        'nested': { nested: { roles: ['a', 'b', 'c'], x: { y: { z: [{}] } } } },
+        'nested': { nested: { roles: ['a', 'b', 'c'],
+                              x: { y: { z: [{}] } } } },
         'deep': { nested: deep(60) },
         'a long list': { list: Array.from({ length: 1000 }, (_, i) => i) },
         'mixed lists': { list: [1, 'two', null, true, [3, [4]], { five: 6 }] },

@@ -21,7 +21,7 @@ __DATA__
 $::All
 --- user_files eval
 files('corp.jwks' =>
-          jwks(qw( rsa rsa3072 p256 p384 p521 ed25519 k256 oct )))
+          jwks(qw( rsa rsa3072 p256 p384 p521 ed25519 ed448 k256 oct )))
 --- tokens eval
 [
     map({ [ $_ => jwt({}, key => 'rsa', alg => $_) => 'ok' ] }
@@ -32,6 +32,7 @@ files('corp.jwks' =>
     [ ES384  => jwt({}, key => 'p384') => 'ok' ],
     [ ES512  => jwt({}, key => 'p521') => 'ok' ],
     [ EdDSA  => jwt({}, key => 'ed25519') => 'ok' ],
+    [ 'EdDSA, Ed448' => jwt({}, key => 'ed448') => 'ok' ],
     [ ES256K => jwt({}, key => 'k256') => 'ok' ],
     map({ [ $_ => jwt({}, key => 'oct', alg => $_) => 'ok' ] }
         qw( HS256 HS384 HS512 )),
@@ -44,7 +45,7 @@ files('corp.jwks' =>
 $::All
 --- user_files eval
 files('corp.jwks' =>
-          jwks(qw( rsa rsa3072 p256 p384 p521 ed25519 k256 oct )))
+          jwks(qw( rsa rsa3072 p256 p384 p521 ed25519 ed448 k256 oct )))
 --- tokens eval
 [
     [ RS256  => jwt({}, kid => undef) => 'ok' ],
@@ -53,7 +54,7 @@ files('corp.jwks' =>
       => 'ok' ],
     map({ [ "$NgxGatewayJWT::KINDS{$_}{alg}, key $_"
             => jwt({}, key => $_, kid => undef) => 'ok' ] }
-        qw( p256 p384 p521 ed25519 k256 oct )),
+        qw( p256 p384 p521 ed25519 ed448 k256 oct )),
 ]
 
 
@@ -283,7 +284,29 @@ files('corp.jwks' => jwks(jwk('rsa', alg => 'RS256'),
 
 
 
-=== TEST 15: secp256k1 is another curve than P-256
+=== TEST 15: EdDSA of one curve and the key of the other
+--- user_files eval
+files('corp.jwks' => jwks(qw( ed25519 ed448 )))
+--- tokens eval
+[
+    [ 'Ed25519' => jwt({}, key => 'ed25519') => 'ok' ],
+    [ 'Ed448' => jwt({}, key => 'ed448') => 'ok' ],
+    [ 'Ed25519, no kid' => jwt({}, key => 'ed25519', kid => undef) => 'ok' ],
+    [ 'Ed448, no kid' => jwt({}, key => 'ed448', kid => undef) => 'ok' ],
+    [ 'Ed25519, the other kid' => jwt({}, key => 'ed25519', kid => 'ed448')
+      => 'bad_signature' ],
+    [ 'Ed448, the other kid' => jwt({}, key => 'ed448', kid => 'ed25519')
+      => 'bad_signature' ],
+    [ 'Ed448, zeros'
+      => jwt({}, key => 'ed448', signature => sub { "\0" x 114 })
+      => 'bad_signature' ],
+    [ 'Ed448, another key' => jwt({}, key => 'ed448_other', kid => 'ed448')
+      => 'bad_signature' ],
+]
+
+
+
+=== TEST 16: secp256k1 is another curve than P-256
 --- issuer
 algorithms ES256 ES256K;
 --- user_files eval
@@ -300,7 +323,7 @@ files('corp.jwks' => jwks(qw( p256 k256 )))
 
 
 
-=== TEST 16: signatures by other keys
+=== TEST 17: signatures by other keys
 --- tokens eval
 [
     map { [ $_ => jwt({}, key => "${_}_other", kid => $_)
@@ -312,7 +335,7 @@ files('corp.jwks' => jwks(qw( p256 k256 )))
 
 
 
-=== TEST 17: signatures of something else
+=== TEST 18: signatures of something else
 --- tokens eval
 [
     map {
@@ -340,7 +363,7 @@ files('corp.jwks' => jwks(qw( p256 k256 )))
 
 
 
-=== TEST 18: a header other than the one that was signed
+=== TEST 19: a header other than the one that was signed
 --- tokens eval
 my ($h, $c, $s) = split /\./, jwt();
 [
@@ -354,7 +377,7 @@ my ($h, $c, $s) = split /\./, jwt();
 
 
 
-=== TEST 19: wrong lengths
+=== TEST 20: wrong lengths
 --- tokens eval
 [
     map {
@@ -389,7 +412,7 @@ my ($h, $c, $s) = split /\./, jwt();
 
 
 
-=== TEST 20: ECDSA signatures in unusual forms
+=== TEST 21: ECDSA signatures in unusual forms
 --- tokens eval
 my %bytes = (p256 => 32, p384 => 48, p521 => 66);
 my %order = (
@@ -455,7 +478,7 @@ my $der = sub {
 
 
 
-=== TEST 21: EdDSA and RSA signatures in unusual forms
+=== TEST 22: EdDSA and RSA signatures in unusual forms
 --- tokens eval
 [
     [ 'EdDSA: zeros'
@@ -480,7 +503,7 @@ my $der = sub {
 
 
 
-=== TEST 22: a key that the token brings along is not looked at
+=== TEST 23: a key that the token brings along is not looked at
 --- tokens eval
 [
     [ 'jwk' => jwt({}, key => 'rsa_other', kid => 'rsa',
@@ -503,7 +526,7 @@ my $der = sub {
 
 
 
-=== TEST 23: HMAC keys
+=== TEST 24: HMAC keys
 --- issuer
 algorithms HS256 HS512;
 --- user_files eval

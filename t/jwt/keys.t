@@ -20,9 +20,9 @@ __DATA__
 === TEST 1: PEM public keys
 --- issuer eval
 CORE::join '', map { "key_file $NgxGatewayTest::KEYS/$_.pem;\n" }
-         qw( rsa p256 p384 p521 ed25519 )
+         qw( rsa p256 p384 p521 ed25519 ed448 )
 --- user_files eval
-files(map { ("$_.pem" => pem($_)) } qw( rsa p256 p384 p521 ed25519 ))
+files(map { ("$_.pem" => pem($_)) } qw( rsa p256 p384 p521 ed25519 ed448 ))
 --- tokens eval
 [
     map({ [ $_ => jwt({}, key => $_) => 'ok' ],
@@ -30,7 +30,7 @@ files(map { ("$_.pem" => pem($_)) } qw( rsa p256 p384 p521 ed25519 ))
           [ "$_, any kid" => jwt({}, key => $_, kid => 'x') => 'ok' ],
           [ "$_, another key" => jwt({}, key => "${_}_other", kid => $_)
             => 'bad_signature' ] }
-        qw( rsa p256 p384 p521 ed25519 )),
+        qw( rsa p256 p384 p521 ed25519 ed448 )),
     [ 'PS256' => jwt({}, alg => 'PS256') => 'ok' ],
 ]
 
@@ -424,4 +424,31 @@ files('corp.jwks' => jwks('rsa', jwk('rsa_b', kid => '')),
       => 'bad_signature' ],
     [ 'any kid' => jwt({}, key => 'rsa_b', kid => 'x') => 'ok' ],
     [ 'any kid, of another' => jwt({}, kid => 'x') => 'bad_signature' ],
+]
+
+
+
+=== TEST 24: RSA exponents that make no secret
+--- user_files eval
+files('corp.jwks' => jwks('p256', jwk('rsa', kid => 'e1', e => b64u("\1")),
+                          jwk('rsa', kid => 'e2', e => b64u("\2")),
+                          jwk('rsa', kid => 'e65536',
+                              e => b64u("\1\0\0")),
+                          jwk('rsa', kid => 'e0', e => b64u("\0"))))
+--- suppress_stderr
+--- tokens eval
+my $e1 = sub {
+    # with an exponent of 1, the signature is the padded hash itself
+
+    my ($h, $c) = split /\./, jwt({}, kid => 'e1');
+    my $info = pack('H*', '3031300d060960864801650304020105000420')
+               . Digest::SHA::sha256("$h.$c");
+    return "$h.$c." . b64u("\0\1" . "\xff" x (253 - length $info) . "\0$info");
+};
+[
+    [ 'forged for e = 1' => $e1->() => 'unknown_key' ],
+    [ 'e = 2' => jwt({}, kid => 'e2') => 'unknown_key' ],
+    [ 'e = 65536' => jwt({}, kid => 'e65536') => 'unknown_key' ],
+    [ 'e = 0' => jwt({}, kid => 'e0') => 'unknown_key' ],
+    [ 'the good key' => jwt({}, key => 'p256') => 'ok' ],
 ]

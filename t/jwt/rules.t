@@ -467,14 +467,15 @@ my $row = sub {
     gateway_jwt "api" issuer=corp;
     gateway_jwt_require_claim n lt $http_x_n;
 --- request eval
-[('GET /t') x 4]
+[('GET /t') x 6]
 --- more_headers eval
 my $auth = "Authorization: Bearer " . jwt({ n => \'4' });
-["$auth\nX-N: x", "$auth", "$auth\nX-N: 5x", "$auth\nX-N: 0x10"]
+["$auth\nX-N: x", "$auth", "$auth\nX-N: 5x", "$auth\nX-N: 0x10",
+ "$auth\nX-N: 1e400", "$auth\nX-N: 5 6"]
 --- error_code eval
-[(403) x 4]
+[(403) x 6]
 --- response_headers eval
-[('X-Status: claim_rejected') x 4]
+[('X-Status: claim_rejected') x 6]
 --- error_log eval
 qr/\[error\].*gateway_jwt_require_claim/
 --- no_error_log

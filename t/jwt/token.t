@@ -311,6 +311,16 @@ the first and the second of the two may be the good one
       => 'malformed' ],
     [ 'as it is, in a name' => jwt("{$::Usual,\"a\0b\":1}") => 'malformed' ],
     [ 'as it is, between' => jwt("{$::Usual,\0\"a\":1}") => 'malformed' ],
+    map({ [ "as it is, after $_" => jwt("{$::Usual,\"n\":$_\0}")
+            => 'malformed' ],
+          [ "as it is, after $_, nested"
+            => jwt("{$::Usual,\"n\":[$_\0,1]}") => 'malformed' ] }
+        '7', '7.5', '1e2', 'true', 'false', 'null', '"a"', '{}', '[]'),
+    [ 'as it is, after exp'
+      => jwt("{$::Iss,\"exp\":9999999999\0}") => 'malformed' ],
+    [ 'as it is, after a number of the header'
+      => jwt({}, header => "{\"alg\":\"RS256\",\"x\":1\0}")
+      => 'malformed' ],
     [ 'as it is, in the header'
       => jwt({}, header => "{\"alg\":\"RS256\",\"x\":\"\0\"}")
       => 'malformed' ],

@@ -121,7 +121,8 @@ sub configuration {
         for grep { $claims{$_} eq $_ } @names;
 
     for my $issuer (sort keys %{ $peer->{issuers} }) {
-        my $lines = "    issuer https://id.example.com;\n    $LINES{$issuer}\n";
+        my $lines = "    issuer https://id.example.com;\n"
+                    . "    $LINES{$issuer}\n";
 
         $lines .= "    audience api;\n" if $lines !~ /audience/;
         $lines .= "    key_file $keys/$_;\n"
@@ -211,7 +212,8 @@ sub _wanted {
     if ($status ne 'ok') {
         my %details = _details();
 
-        return "401 $status\nBearer realm=\"$issuer\", error=\"invalid_token\","
+        return "401 $status\nBearer realm=\"$issuer\","
+               . " error=\"invalid_token\","
                . " error_description=\"$details{$status}\"\n"
                . "application/problem+json\n";
     }

@@ -43,6 +43,8 @@ our %KINDS = (
     p521     => { alg => 'ES512', make => sub { _ec('secp521r1') } },
     k256     => { alg => 'ES256K', make => sub { _ec('secp256k1') } },
     ed25519  => { alg => 'EdDSA', make => sub { _ed() } },
+    ed448    => { alg => 'EdDSA',
+                  make => sub { NgxGatewayJWT::Ed448->generate() } },
     oct      => { alg => 'HS256' },
 );
 
@@ -299,7 +301,8 @@ sub pem_private {
 sub _pem_private {
     my ($key) = @_;
 
-    return $key->export_key_pem('private') if ref $key eq 'Crypt::PK::RSA';
+    return $key->export_key_pem('private')
+        if ref $key eq 'Crypt::PK::RSA' || ref $key eq 'NgxGatewayJWT::Ed448';
     return $key->export_key_pem('private_short')
         if ref $key eq 'Crypt::PK::ECC';
 
@@ -364,6 +367,7 @@ sub _key {
 
     my $class = _kind($name) =~ /^rsa/ ? 'Crypt::PK::RSA'
                 : _kind($name) =~ /^[pk]/ ? 'Crypt::PK::ECC'
+                : _kind($name) eq 'ed448' ? 'NgxGatewayJWT::Ed448'
                                           : 'Crypt::PK::Ed25519';
 
     return $keys{$name} = $class->new(\$pem);
@@ -466,6 +470,82 @@ sub _write {
     close $out or die "write $path: $!\n";
 
     return;
+}
+
+
+package NgxGatewayJWT::Ed448;
+
+# What the library lacks, by the openssl command, in its words.
+
+use File::Temp ();
+
+
+sub generate {
+    my ($class) = @_;
+
+    my $pem = _openssl('genpkey', '-algorithm', 'ED448');
+
+    return $class->new(\$pem);
+}
+
+
+sub new {
+    my ($class, $pem) = @_;
+
+    my $file = File::Temp->new();
+
+    print $file $$pem;
+    $file->flush();
+
+    return bless { pem => $$pem, file => $file }, $class;
+}
+
+
+sub sign_message {
+    my ($self, $message) = @_;
+
+    my $in = File::Temp->new();
+
+    binmode $in;
+    print $in $message;
+    $in->flush();
+
+    return _openssl('pkeyutl', '-sign', '-rawin', '-inkey',
+                    $self->{file}->filename(), '-in', $in->filename());
+}
+
+
+sub export_key_pem {
+    my ($self, $part) = @_;
+
+    return $self->{pem} if $part eq 'private';
+    return _openssl('pkey', '-pubout', '-in', $self->{file}->filename());
+}
+
+
+# the public members alone: the key's bytes end its DER
+
+sub export_key_jwk {
+    my ($self) = @_;
+
+    my $der = _openssl('pkey', '-pubout', '-outform', 'DER', '-in',
+                       $self->{file}->filename());
+
+    return { kty => 'OKP', crv => 'Ed448',
+             x => NgxGatewayJWT::b64u(substr $der, -57) };
+}
+
+
+sub _openssl {
+    my (@arguments) = @_;
+
+    open my $out, '-|', 'openssl', @arguments or die "openssl: $!\n";
+    binmode $out;
+    local $/ = undef;
+    my $text = <$out>;
+    close $out or die "openssl @arguments: failed\n";
+
+    return $text;
 }
 
 

@@ -97,8 +97,8 @@ sub fill {
 
 sub load {
     my ($bench, $gateway, $request, $seconds) = @_;
-    my @command = (@{ $bench->{awake} }, 'wrk', '-t1', "-c$bench->{connections}",
-        '-d' . ($seconds || $bench->{seconds}) . 's',
+    my @command = (@{ $bench->{awake} }, 'wrk', '-t1',
+        "-c$bench->{connections}", '-d' . ($seconds || $bench->{seconds}) . 's',
         '-H', 'Host: bench.example');
 
     if ($request->{tokens}) {

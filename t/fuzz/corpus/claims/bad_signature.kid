@@ -1,0 +1,2 @@
+{"alg":"HS256","kid":"other"}
+{"iss":"https://any.example"}

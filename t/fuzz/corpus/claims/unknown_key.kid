@@ -1,0 +1,2 @@
+{"alg":"ES256","kid":"other"}
+{"iss":"https://any.example"}

@@ -1,0 +1,1 @@
+eyJhbGciOiJFUzI1NiIsImtpZCI6IngifQ.eyJpc3MiOiJodHRwczovL2FueS5leGFtcGxlIn0.AAAA

@@ -1,0 +1,385 @@
+package NgxGatewayNginx;
+
+# An nginx of a test's own, for what Test::Nginx can not do: reloads that are
+# to fail, several configurations in turn, other clients.  It listens on a
+# free port, lives in a temporary directory, and is gone with its object.
+#
+# TEST_NGINX_BINARY and TEST_NGINX_LOAD_MODULES mean what they mean to
+# Test::Nginx.
+
+use strict;
+use warnings;
+
+use File::Temp ();
+use IO::Socket::INET ();
+use POSIX ();
+use Time::HiRes ();
+
+our $TIMEOUT = $ENV{TEST_NGINX_USE_VALGRIND} ? 60 : 15;
+
+
+# Options: http and server, lines for these blocks, where %DIR% stands for
+# the directory; workers; listen, parameters beside the port.
+
+sub new {
+    my ($class, %options) = @_;
+
+    my $self = bless {
+        workers => 1,
+        listen  => '',
+        http    => '',
+        server  => '',
+        %options,
+        binary  => $ENV{TEST_NGINX_BINARY} || 'nginx',
+        version => 0,
+        owner   => $$,
+    }, $class;
+
+    $self->{temp} = File::Temp->newdir('ngx_gateway_XXXXXX', TMPDIR => 1);
+    $self->{dir} = $self->{temp}->dirname();
+
+    mkdir "$self->{dir}/logs" or die "mkdir: $!\n";
+
+    return $self;
+}
+
+
+sub DESTROY {
+    my ($self) = @_;
+
+    local ($?, $!, $@);
+
+    $self->stop() if $self->{owner} == $$;
+
+    return;
+}
+
+
+# The number of the binary's version, as nginx_version is in C.
+
+sub nginx_version {
+    my ($self) = @_;
+
+    my ($major, $minor, $patch) =
+        `$self->{binary} -v 2>&1` =~ m{/(\d+)\.(\d+)\.(\d+)}
+        or die "$self->{binary} -v: no version\n";
+
+    return $major * 1000000 + $minor * 1000 + $patch;
+}
+
+
+sub path {
+    my ($self, $name) = @_;
+
+    return "$self->{dir}/$name";
+}
+
+
+sub port {
+    my ($self) = @_;
+
+    return $self->{port};
+}
+
+
+sub write_file {
+    my ($self, $name, $text) = @_;
+
+    my $path = $self->path($name);
+
+    open my $out, '>:raw', "$path.new" or die "open $path.new: $!\n";
+    print $out $text;
+    close $out or die "write $path.new: $!\n";
+
+    rename "$path.new", $path or die "rename $path.new: $!\n";
+
+    return;
+}
+
+
+sub read_file {
+    my ($self, $name) = @_;
+
+    open my $in, '<:raw', $self->path($name) or return '';
+    local $/ = undef;
+    my $text = <$in>;
+    close $in;
+
+    return $text;
+}
+
+
+sub error_log {
+    my ($self) = @_;
+
+    return $self->read_file('logs/error.log');
+}
+
+
+# Starts it; a port that someone else has taken meanwhile is given up.
+
+sub start {
+    my ($self) = @_;
+
+    for (1 .. 10) {
+        $self->{port} = _free_port();
+        $self->write_config();
+
+        my $pid = fork // die "fork: $!\n";
+
+        if ($pid == 0) {
+            open STDERR, '>>', $self->path('logs/stderr');
+            exec $self->{binary}, '-p', "$self->{dir}/", '-c', 'nginx.conf',
+                 '-e', 'logs/error.log'
+                or POSIX::_exit(127);
+        }
+
+        $self->{pid} = $pid;
+
+        return $self if $self->_wait(sub { $self->_serves() || !$self->alive() })
+                        && $self->alive();
+
+        $self->stop();
+    }
+
+    die "nginx does not start:\n", $self->error_log(),
+        $self->read_file('logs/stderr');
+}
+
+
+sub alive {
+    my ($self) = @_;
+
+    return 0 if !$self->{pid};
+    return 1 if waitpid($self->{pid}, POSIX::WNOHANG()) == 0;
+
+    delete $self->{pid};
+
+    return 0;
+}
+
+
+sub stop {
+    my ($self) = @_;
+
+    return if !$self->alive();
+
+    for my $signal (qw( QUIT TERM KILL )) {
+        kill $signal, $self->{pid};
+        last if $self->_wait(sub { !$self->alive() },
+                             $signal eq 'QUIT' ? 3 : $TIMEOUT);
+    }
+
+    return;
+}
+
+
+# Writes the configuration, of which each has a version, and makes nginx read
+# it.  Returns true when requests are served by it.
+
+sub reload {
+    my ($self, %options) = @_;
+
+    @$self{ keys %options } = values %options;
+
+    $self->write_config();
+    kill 'HUP', $self->{pid};
+
+    return $self->_wait(sub { $self->_serves() });
+}
+
+
+# The same where it must fail.  Returns the log's lines of it, or undef when
+# it has not failed.
+
+sub reload_fails {
+    my ($self, %options) = @_;
+
+    my $seen = length $self->error_log();
+    my $version = $self->{version};
+
+    @$self{ keys %options } = values %options;
+
+    $self->write_config();
+    kill 'HUP', $self->{pid};
+
+    my $news = sub { substr $self->error_log(), $seen };
+    my $failed = $self->_wait(sub {
+        $news->() =~ /\[emerg\]/ || $self->_serves()
+    });
+
+    return $failed && !$self->_serves() ? $news->() : undef;
+}
+
+
+sub write_config {
+    my ($self) = @_;
+
+    my $version = ++$self->{version};
+    my $user = $> == 0 ? 'user root;' : '';
+    my $modules = join "\n", map { "load_module $_;" }
+                             split ' ', $ENV{TEST_NGINX_LOAD_MODULES} // '';
+    my $temp = join "\n", map { "    ${_}_temp_path temp_$_;" }
+                          qw( client_body proxy fastcgi uwsgi scgi );
+
+    my $text = <<"_EOC_";
+$modules
+daemon off;
+pid logs/nginx.pid;
+error_log logs/error.log info;
+worker_processes $self->{workers};
+worker_shutdown_timeout 5s;
+$user
+
+events {
+    worker_connections 256;
+}
+
+http {
+    access_log logs/access.log;
+$temp
+
+$self->{http}
+
+    server {
+        listen 127.0.0.1:$self->{port} $self->{listen};
+
+$self->{server}
+    }
+
+    server {
+        listen unix:%DIR%/version.sock;
+
+        location / {
+            return 200 "$version";
+        }
+    }
+}
+_EOC_
+
+    $text =~ s/%DIR%/$self->{dir}/g;
+    $text =~ s/%PORT%/$self->{port}/g;
+
+    $self->write_file('nginx.conf', $text);
+
+    return;
+}
+
+
+# A request, and its answer as { code, headers (names in lower case), body },
+# or undef.
+
+sub request {
+    my ($self, $line, @headers) = @_;
+
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                       PeerPort => $self->{port},
+                                       Timeout => $TIMEOUT)
+                 or return undef;
+
+    return _answer(_exchange($socket, $line, @headers));
+}
+
+
+sub get {
+    my ($self, $uri, $token) = @_;
+
+    return $self->request("GET $uri",
+                          defined $token ? "Authorization: Bearer $token"
+                                         : ());
+}
+
+
+# Whether new connections get to the configuration that was written last.
+
+sub _serves {
+    my ($self) = @_;
+
+    require IO::Socket::UNIX;
+
+    for (1 .. 4 * $self->{workers}) {
+        my $socket = IO::Socket::UNIX->new(Peer => $self->path('version.sock'),
+                                           Timeout => $TIMEOUT)
+                     or return 0;
+        my $answer = _answer(_exchange($socket, 'GET /'));
+
+        return 0 if !$answer || $answer->{body} ne $self->{version};
+    }
+
+    return 1;
+}
+
+
+sub _exchange {
+    my ($socket, $line, @headers) = @_;
+
+    local $SIG{PIPE} = 'IGNORE';
+    local $SIG{ALRM} = sub { die "timeout\n" };
+
+    my $text = '';
+
+    eval {
+        alarm $TIMEOUT;
+        print $socket join "\r\n", "$line HTTP/1.1", 'Host: localhost',
+                                   'Connection: close', @headers, '', '';
+        $socket->flush();
+        local $/ = undef;
+        $text = <$socket> // '';
+    };
+
+    alarm 0;
+    close $socket;
+
+    return $text;
+}
+
+
+sub _answer {
+    my ($text) = @_;
+
+    my ($head, $body) = split /\r\n\r\n/, $text, 2;
+    return undef if !defined $body;
+
+    my ($status, @lines) = split /\r\n/, $head;
+    my ($code) = $status =~ m{^HTTP/[\d.]+ (\d+)} or return undef;
+
+    my %headers;
+
+    for my $line (@lines) {
+        my ($name, $value) = split /:\s*/, $line, 2;
+        $name = lc $name;
+        $headers{$name} = defined $headers{$name} ? "$headers{$name}, $value"
+                                                  : $value;
+    }
+
+    return { code => $code, headers => \%headers, body => $body };
+}
+
+
+sub _free_port {
+    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
+                                       LocalPort => 0, Listen => 1)
+                 or die "no free port: $!\n";
+    my $port = $socket->sockport();
+
+    close $socket;
+
+    return $port;
+}
+
+
+sub _wait {
+    my ($self, $until, $seconds) = @_;
+
+    my $end = Time::HiRes::time() + ($seconds // $TIMEOUT);
+
+    while (Time::HiRes::time() < $end) {
+        return 1 if $until->();
+        Time::HiRes::sleep(0.02);
+    }
+
+    return 0;
+}
+
+
+1;
