@@ -100,7 +100,7 @@ struct ngx_http_gateway_limit_check_s {
     ngx_http_gateway_limit_t         *limit;
     ngx_http_gateway_limit_zone_t    *zone;
     ngx_http_gateway_limit_rate_t    *rate;       /* in force */
-    ngx_str_t                         policy;     /* item of the header */
+    ngx_str_t                        *policy;     /* item of the header */
     ngx_http_gateway_limit_request_t  request;
     ngx_http_gateway_limit_result_t   result;
     ngx_uint_t                        status;     /* ..._limit_status_e */
@@ -115,9 +115,11 @@ typedef struct {
     ngx_http_gateway_limit_check_t   *checks;     /* in order */
     ngx_http_gateway_limit_check_t  **last;
     ngx_http_gateway_limit_check_t   *deciding;
+    ngx_http_gateway_problem_t       *problem;    /* NULL: not refused */
     ngx_uint_t                        headers;
-    ngx_http_gateway_problem_t        problem;
     unsigned                          sent:1;     /* the header fields */
+
+    ngx_http_gateway_limit_check_t    check;      /* room for the first */
 } ngx_http_gateway_limit_ctx_t;
 
 

@@ -64,10 +64,18 @@ ngx_http_gateway_limit_create_check(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    check = ngx_pcalloc(r->pool, sizeof(ngx_http_gateway_limit_check_t));
-    if (check == NULL) {
-        return NGX_ERROR;
+    if (ctx->checks == NULL) {
+        check = &ctx->check;
+
+    } else {
+        check = ngx_palloc(r->pool, sizeof(ngx_http_gateway_limit_check_t));
+        if (check == NULL) {
+            return NGX_ERROR;
+        }
     }
+
+    ngx_memzero(check, sizeof(ngx_http_gateway_limit_check_t));
+
 
     check->limit = limit;
     check->zone = zone;
@@ -102,7 +110,7 @@ ngx_http_gateway_limit_set_rate(ngx_http_request_t *r,
 
     if (zone->rate_value == NULL) {
         check->rate = &limit->rate;
-        check->policy = limit->policy;
+        check->policy = &limit->policy;
         check->request.capacity = limit->rate.capacity;
         check->request.delay = limit->delay_time;
 
@@ -141,8 +149,13 @@ ngx_http_gateway_limit_set_rate(ngx_http_request_t *r,
                                                                limit->delay),
                                    NGX_HTTP_GATEWAY_LIMIT_MAX_TIME);
 
+    check->policy = ngx_palloc(r->pool, sizeof(ngx_str_t));
+    if (check->policy == NULL) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_gateway_limit_policy(r->pool, &zone->name, rate,
-                                         &check->policy);
+                                         check->policy);
 
 invalid:
 

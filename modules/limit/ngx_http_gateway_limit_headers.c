@@ -31,6 +31,7 @@ static ngx_int_t ngx_http_gateway_limit_add_number(ngx_http_request_t *r,
     ngx_str_t *name, uint64_t n);
 static ngx_uint_t ngx_http_gateway_limit_shown(
     ngx_http_gateway_limit_check_t *check);
+static u_char *ngx_http_gateway_limit_digits(u_char *p, uint64_t n);
 static int64_t ngx_http_gateway_limit_seconds(int64_t time);
 
 
@@ -134,7 +135,7 @@ ngx_http_gateway_limit_add_policies(ngx_http_request_t *r,
         }
 
         n++;
-        len += check->policy.len + sizeof(", ") - 1;
+        len += check->policy->len + sizeof(", ") - 1;
         only = check;
     }
 
@@ -146,7 +147,7 @@ ngx_http_gateway_limit_add_policies(ngx_http_request_t *r,
     ngx_str_set(&h->key, "RateLimit-Policy");
 
     if (n == 1) {
-        h->value = only->policy;
+        h->value = *only->policy;
         return NGX_OK;
     }
 
@@ -169,7 +170,7 @@ ngx_http_gateway_limit_add_policies(ngx_http_request_t *r,
             *p++ = ' ';
         }
 
-        p = ngx_cpymem(p, check->policy.data, check->policy.len);
+        p = ngx_cpymem(p, check->policy->data, check->policy->len);
     }
 
     h->value.len = p - h->value.data;
@@ -218,9 +219,14 @@ ngx_http_gateway_limit_add_limits(ngx_http_request_t *r,
             *p++ = ' ';
         }
 
-        p = ngx_sprintf(p, "\"%V\";r=%uL;t=%L", &check->zone->name,
-                        ngx_http_gateway_limit_remaining(check),
-                        ngx_http_gateway_limit_seconds(check->result.debt));
+        *p++ = '"';
+        p = ngx_cpymem(p, check->zone->name.data, check->zone->name.len);
+        p = ngx_cpymem(p, "\";r=", 4);
+        p = ngx_http_gateway_limit_digits(p,
+                         ngx_http_gateway_limit_remaining(check));
+        p = ngx_cpymem(p, ";t=", 3);
+        p = ngx_http_gateway_limit_digits(p,
+                         ngx_http_gateway_limit_seconds(check->result.debt));
     }
 
     h->value.len = p - h->value.data;
@@ -303,7 +309,12 @@ ngx_http_gateway_limit_refusal(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    problem = &ctx->problem;
+    problem = ngx_pcalloc(r->pool, sizeof(ngx_http_gateway_problem_t));
+    if (problem == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->problem = problem;
 
     problem->status = status;
     ngx_str_set(&problem->type, NGX_HTTP_GATEWAY_LIMIT_TYPE);
@@ -316,6 +327,24 @@ ngx_http_gateway_limit_refusal(ngx_http_request_t *r,
     ngx_sprintf(p, "\"violated-policies\":[\"%V\"]", name);
 
     return NGX_OK;
+}
+
+
+/* ngx_sprintf() would take most of the time of the header fields */
+
+static u_char *
+ngx_http_gateway_limit_digits(u_char *p, uint64_t n)
+{
+    u_char  *d, digits[NGX_INT64_LEN];
+
+    d = digits + NGX_INT64_LEN;
+
+    do {
+        *--d = (u_char) (n % 10 + '0');
+        n /= 10;
+    } while (n);
+
+    return ngx_cpymem(p, d, digits + NGX_INT64_LEN - d);
 }
 
 

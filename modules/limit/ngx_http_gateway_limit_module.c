@@ -30,6 +30,8 @@ static ngx_int_t ngx_http_gateway_limit_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 
 static ngx_int_t ngx_http_gateway_limit_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_gateway_limit_hook(ngx_conf_t *cf, ngx_uint_t phase,
+    ngx_http_handler_pt handler);
 static void *ngx_http_gateway_limit_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_gateway_limit_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_gateway_limit_merge_loc_conf(ngx_conf_t *cf,
@@ -365,7 +367,8 @@ ngx_http_gateway_limit_header_filter(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_gateway_limit_module);
 
     if (ctx != NULL
-        && ngx_http_gateway_problem_header(r, &ctx->problem) != NGX_OK)
+        && ctx->problem != NULL
+        && ngx_http_gateway_problem_header(r, ctx->problem) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -397,8 +400,8 @@ ngx_http_gateway_limit_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_gateway_limit_module);
 
-    if (ctx != NULL) {
-        in = ngx_http_gateway_problem_body(r, &ctx->problem, in);
+    if (ctx != NULL && ctx->problem != NULL) {
+        in = ngx_http_gateway_problem_body(r, ctx->problem, in);
 
         if (in == NGX_CHAIN_ERROR) {
             return NGX_ERROR;
@@ -409,15 +412,13 @@ ngx_http_gateway_limit_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 }
 
 
-/* nothing is hooked in where no "gateway_limit" is */
+/* nothing is hooked in where it has nothing to do */
 
 static ngx_int_t
 ngx_http_gateway_limit_init(ngx_conf_t *cf)
 {
-    ngx_uint_t                            i;
-    ngx_http_handler_pt                  *h;
+    ngx_uint_t                            i, before, after;
     ngx_http_gateway_limit_t            **limit;
-    ngx_http_core_main_conf_t            *cmcf;
     ngx_http_gateway_limit_main_conf_t   *lmcf;
 
     lmcf = ngx_http_conf_get_module_main_conf(cf,
@@ -427,35 +428,65 @@ ngx_http_gateway_limit_init(ngx_conf_t *cf)
         return NGX_OK;
     }
 
+    before = 0;
+    after = 0;
     limit = lmcf->limits.elts;
 
     for (i = 0; i < lmcf->limits.nelts; i++) {
+
         if (ngx_http_gateway_limit_init_line(cf, limit[i]) != NGX_OK) {
             return NGX_ERROR;
         }
+
+        if (limit[i]->after_auth) {
+            after = 1;
+
+        } else {
+            before = 1;
+        }
     }
 
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PREACCESS_PHASE].handlers);
-    if (h == NULL) {
+    if (before
+        && ngx_http_gateway_limit_hook(cf, NGX_HTTP_PREACCESS_PHASE,
+                                       ngx_http_gateway_limit_preaccess)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    *h = ngx_http_gateway_limit_preaccess;
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
-    if (h == NULL) {
+    if (after
+        && ngx_http_gateway_limit_hook(cf, NGX_HTTP_PRECONTENT_PHASE,
+                                       ngx_http_gateway_limit_precontent)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
-
-    *h = ngx_http_gateway_limit_precontent;
 
     ngx_http_next_header_filter = ngx_http_top_header_filter;
     ngx_http_top_header_filter = ngx_http_gateway_limit_header_filter;
 
     ngx_http_next_body_filter = ngx_http_top_body_filter;
     ngx_http_top_body_filter = ngx_http_gateway_limit_body_filter;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_limit_hook(ngx_conf_t *cf, ngx_uint_t phase,
+    ngx_http_handler_pt handler)
+{
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[phase].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = handler;
 
     return NGX_OK;
 }
