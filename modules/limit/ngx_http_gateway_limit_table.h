@@ -69,7 +69,9 @@
 #include <ngx_core.h>
 
 
+#ifndef NGX_HTTP_GATEWAY_LIMIT_WAYS
 #define NGX_HTTP_GATEWAY_LIMIT_WAYS      8
+#endif
 
 /* the longest time that a bucket may take to fill: 2^61 us, 73,000 years */
 
