@@ -19,6 +19,7 @@ static ngx_int_t ngx_http_gateway_limit_set_rate(ngx_http_request_t *r,
     ngx_http_gateway_limit_check_t *check);
 static ngx_int_t ngx_http_gateway_limit_set_charge(ngx_http_request_t *r,
     ngx_http_gateway_limit_check_t *check);
+static int64_t ngx_http_gateway_limit_now(void);
 static ngx_int_t ngx_http_gateway_limit_charge(ngx_http_request_t *r,
     ngx_http_gateway_limit_check_t *check);
 static void ngx_http_gateway_limit_warn_full(ngx_http_request_t *r,
@@ -219,14 +220,9 @@ ngx_http_gateway_limit_charge_all(ngx_http_request_t *r,
     int64_t *wait)
 {
     int64_t                          now;
-    struct timespec                  ts;
     ngx_http_gateway_limit_check_t  *check;
 
-    /* nginx's own time is too coarse for a bucket that refills in less */
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    now = (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+    now = ngx_http_gateway_limit_now();
     *wait = 0;
 
     for (check = first; check; check = check->next) {
@@ -269,6 +265,19 @@ ngx_http_gateway_limit_charge_all(ngx_http_request_t *r,
     }
 
     return *wait ? NGX_AGAIN : NGX_DECLINED;
+}
+
+
+/* nginx's own time is too coarse for a bucket that refills in less */
+
+static int64_t
+ngx_http_gateway_limit_now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
 
@@ -388,17 +397,15 @@ ngx_http_gateway_limit_refuse(ngx_http_request_t *r,
 void
 ngx_http_gateway_limit_refund_all(ngx_http_gateway_limit_ctx_t *ctx)
 {
+    int64_t                          now;
     ngx_http_gateway_limit_check_t  *check;
 
+    now = ngx_http_gateway_limit_now();
+
     for (check = ctx->checks; check; check = check->next) {
-
-        if (check->result.entry == NULL) {
-            continue;
-        }
-
-        ngx_http_gateway_limit_refund(&check->request, &check->result);
-
-        check->result.debt -= check->request.charge;
+        check->result.debt -= ngx_http_gateway_limit_refund(&check->request,
+                                                            &check->result,
+                                                            now);
     }
 }
 

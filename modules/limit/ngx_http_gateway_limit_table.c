@@ -39,8 +39,18 @@
 #endif
 
 
+typedef struct {
+    ngx_http_gateway_limit_entry_t  *entry;  /* the key's, or to take over */
+    uint64_t                         tag;    /* to take over: what it had */
+    int64_t                          time;
+} ngx_http_gateway_limit_look_t;
+
+
 static ngx_inline ngx_http_gateway_limit_entry_t *ngx_http_gateway_limit_set(
     ngx_http_gateway_limit_table_t *table, uint64_t hash);
+static ngx_inline ngx_uint_t ngx_http_gateway_limit_look(
+    ngx_http_gateway_limit_entry_t *set, uint64_t hash,
+    ngx_http_gateway_limit_look_t *look);
 static ngx_http_gateway_limit_entry_t *ngx_http_gateway_limit_find(
     ngx_http_gateway_limit_table_t *table,
     ngx_http_gateway_limit_request_t *request,
@@ -120,69 +130,81 @@ ngx_http_gateway_limit_set(ngx_http_gateway_limit_table_t *table,
 
 
 /*
- * Returns the key's entry: the one it has; else one that says as much as none,
- * an unused or an expired one; else, if the zone evicts, the one whose bucket
- * is nearest to full.  NULL: the set is full.
+ * Looks for the key's entry in "set".  When it has none, the one to take over
+ * is that whose time is the least: an entry that says as much as none, unused
+ * or expired, if there is one; else that whose bucket is nearest to full.
  */
+
+static ngx_inline ngx_uint_t
+ngx_http_gateway_limit_look(ngx_http_gateway_limit_entry_t *set,
+    uint64_t hash, ngx_http_gateway_limit_look_t *look)
+{
+    int64_t     time;
+    uint64_t    tag;
+    ngx_uint_t  i;
+
+    look->entry = NULL;
+
+    for (i = 0; i < NGX_HTTP_GATEWAY_LIMIT_WAYS; i++) {
+
+        tag = ngx_http_gateway_limit_load(&set[i].tag);
+
+        if (tag == hash) {
+            look->entry = &set[i];
+            return 1;
+        }
+
+        time = (int64_t) ngx_http_gateway_limit_load(&set[i].time);
+
+        if (look->entry == NULL || time < look->time) {
+            look->entry = &set[i];
+            look->tag = tag;
+            look->time = time;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Returns the key's entry, its old or its new one; NULL: the set is full. */
 
 static ngx_http_gateway_limit_entry_t *
 ngx_http_gateway_limit_find(ngx_http_gateway_limit_table_t *table,
     ngx_http_gateway_limit_request_t *request,
     ngx_http_gateway_limit_result_t *result)
 {
-    int64_t                          time, least;
-    uint64_t                         tag, victim_tag;
-    ngx_uint_t                       i;
-    ngx_http_gateway_limit_entry_t  *set, *victim;
+    ngx_http_gateway_limit_look_t    look;
+    ngx_http_gateway_limit_entry_t  *set;
 
     set = ngx_http_gateway_limit_set(table, request->hash);
 
-again:
+    do {
 
-    victim = NULL;
-    victim_tag = 0;
-    least = 0;
-
-    for (i = 0; i < NGX_HTTP_GATEWAY_LIMIT_WAYS; i++) {
-
-        tag = ngx_http_gateway_limit_load(&set[i].tag);
-
-        if (tag == request->hash) {
-            return &set[i];
+        if (ngx_http_gateway_limit_look(set, request->hash, &look)) {
+            result->full = 0;
+            return look.entry;
         }
 
-        time = (int64_t) ngx_http_gateway_limit_load(&set[i].time);
+        result->full = look.time > request->now;
 
-        if (victim == NULL || time < least) {
-            victim = &set[i];
-            victim_tag = tag;
-            least = time;
-        }
-    }
-
-    if (least > request->now) {
-
-        result->full = 1;
-
-        if (request->on_full != NGX_HTTP_GATEWAY_LIMIT_EVICT) {
-            result->wait = least - request->now;
+        if (result->full
+            && request->on_full != NGX_HTTP_GATEWAY_LIMIT_EVICT)
+        {
+            result->wait = look.time - request->now;
             return NULL;
         }
-    }
 
-    if (!ngx_http_gateway_limit_cas(&victim->tag, victim_tag, request->hash)) {
+        /* fails when another key, or this one elsewhere, was faster */
 
-        /* taken by another key, or by this one in another worker */
-
-        result->full = 0;
-        goto again;
-    }
+    } while (!ngx_http_gateway_limit_cas(&look.entry->tag, look.tag,
+                                         request->hash));
 
     if (result->full) {
         ngx_http_gateway_limit_add(&table->evictions, 1);
     }
 
-    return victim;
+    return look.entry;
 }
 
 
@@ -231,19 +253,33 @@ ngx_http_gateway_limit_peek(ngx_http_gateway_limit_table_t *table,
     ngx_http_gateway_limit_request_t *request,
     ngx_http_gateway_limit_result_t *result)
 {
-    int64_t                          time, late;
-    ngx_uint_t                       i;
-    ngx_http_gateway_limit_entry_t  *set;
+    int64_t                         time, late;
+    ngx_http_gateway_limit_look_t   look;
 
     ngx_memzero(result, sizeof(ngx_http_gateway_limit_result_t));
 
-    set = ngx_http_gateway_limit_set(table, request->hash);
-    time = request->now;
+    /* a key that is not there would begin with what the entry owes */
 
-    for (i = 0; i < NGX_HTTP_GATEWAY_LIMIT_WAYS; i++) {
-        if (ngx_http_gateway_limit_load(&set[i].tag) == request->hash) {
-            time = (int64_t) ngx_http_gateway_limit_load(&set[i].time);
-            break;
+    if (ngx_http_gateway_limit_look(ngx_http_gateway_limit_set(table,
+                                                               request->hash),
+                                    request->hash, &look))
+    {
+        time = (int64_t) ngx_http_gateway_limit_load(&look.entry->time);
+
+    } else {
+        time = look.time;
+
+        if (time > request->now) {
+
+            switch (request->on_full) {
+
+            case NGX_HTTP_GATEWAY_LIMIT_REJECT:
+                result->wait = time - request->now;
+                return NGX_DECLINED;
+
+            case NGX_HTTP_GATEWAY_LIMIT_PASS:
+                return NGX_OK;
+            }
         }
     }
 
@@ -266,20 +302,35 @@ ngx_http_gateway_limit_peek(ngx_http_gateway_limit_table_t *table,
 
 
 /*
- * A time before now is a full bucket, however long before: a refund that is
- * late gives nothing away.
+ * What was charged is owed until the time that the charge led to.  What has
+ * passed of it since has come back by itself: to give that again would make
+ * a bucket that others have emptied meanwhile hold more than its capacity.
  */
 
-void
+int64_t
 ngx_http_gateway_limit_refund(ngx_http_gateway_limit_request_t *request,
-    ngx_http_gateway_limit_result_t *result)
+    ngx_http_gateway_limit_result_t *result, int64_t now)
 {
-    if (result->entry == NULL
-        || ngx_http_gateway_limit_load(&result->entry->tag) != request->hash)
-    {
-        return;
+    int64_t                          back;
+    ngx_http_gateway_limit_entry_t  *entry;
+
+    entry = result->entry;
+
+    if (entry == NULL) {
+        return 0;
     }
 
-    ngx_http_gateway_limit_add(&result->entry->time, -request->charge);
     result->entry = NULL;
+
+    back = ngx_min(request->charge, request->now + result->debt - now);
+
+    if (back <= 0
+        || ngx_http_gateway_limit_load(&entry->tag) != request->hash)
+    {
+        return 0;
+    }
+
+    ngx_http_gateway_limit_add(&entry->time, -back);
+
+    return back;
 }

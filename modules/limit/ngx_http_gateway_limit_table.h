@@ -29,7 +29,8 @@
  *       bucket.  Nothing needs to be expired.
  *   I3  A time is moved forward by a compare-and-swap from the value that the
  *       decision was made on, so that of two requests for the last token one
- *       is refused.  Only a refund moves it back, by what was charged.
+ *       is refused.  Only a refund moves it back, by no more than what was
+ *       charged and has not come back by itself since.
  *   I4  A tag is replaced by a compare-and-swap; the time stays, and the new
  *       key begins with what the old one owed.  It is never given more than
  *       it would get, and the old key comes back to some other's debt at
@@ -38,21 +39,24 @@
  * Between the tag and the time there is no atomicity, which costs, each time
  * two workers do the named things within the same few instructions:
  *
- *   R1  Two workers enter the same key at once, into two entries: the key has
- *       two buckets, until the second's time has passed: at most one more
- *       burst, and the first of them in the set is found from then on.
- *   R2  A worker takes over an entry that it has seen expired, while another
- *       charges the entry's key: the charge is lost to the key.  Its bucket
- *       holds at most that request's cost too much; it was full before.
- *   R3  A worker charges an entry that has been taken over since it was
- *       found: the new key pays for one request of the old one.
+ *   R1  Workers enter the same new key at once, each into another entry: until
+ *       these times have passed the key has several buckets, of which the
+ *       first in the set is found from then on.  One more burst for each
+ *       worker after the first.
+ *   R2  A worker takes over an entry, expired or nearest to full, while others
+ *       charge its key: what they charge between its look and its compare-
+ *       and-swap is lost to the key, and owed by the new one.  The key gets
+ *       at most what its bucket held once more.
+ *   R3  A worker charges an entry that has been taken over since it was found:
+ *       the new key pays for one request, which the old one is not charged
+ *       for.
  *   R4  A refund reaches an entry that has been taken over since: the new key
  *       gets the tokens of one request.
  *
- * R3 and R4 need a set full of live buckets, R1 a key that is new, R2 one
- * that had been idle for so long that its bucket was full.  t/limit checks
- * these bounds: in all interleavings of two and of three threads, and under
- * stress.
+ * R4 needs a set full of live buckets; R1 to R3 a key that is new or that had
+ * been idle for so long that its bucket was full, or a full set.  t/limit
+ * checks these bounds: in all interleavings of two and of three workers, and
+ * under stress.
  *
  * Time is CLOCK_MONOTONIC, which is one for all workers and survives their
  * restart.  It is not set back or forward with the wall clock, and it stands
@@ -155,10 +159,14 @@ ngx_int_t ngx_http_gateway_limit_peek(ngx_http_gateway_limit_table_t *table,
     ngx_http_gateway_limit_request_t *request,
     ngx_http_gateway_limit_result_t *result);
 
-/* Gives back what ngx_http_gateway_limit_take() has taken. */
+/*
+ * Gives back what ngx_http_gateway_limit_take() has taken, but for what has
+ * come back by itself until "now".  Returns the microseconds given back.
+ */
 
-void ngx_http_gateway_limit_refund(ngx_http_gateway_limit_request_t *request,
-    ngx_http_gateway_limit_result_t *result);
+int64_t ngx_http_gateway_limit_refund(
+    ngx_http_gateway_limit_request_t *request,
+    ngx_http_gateway_limit_result_t *result, int64_t now);
 
 #pragma GCC visibility pop
 
