@@ -68,6 +68,7 @@ typedef struct {
     int64_t                           delay_time; /* likewise */
     ngx_str_t                         policy;     /* likewise, the item */
 
+    unsigned                          delayed:1;  /* "delay" is given */
     unsigned                          after_auth:1;
     unsigned                          dry_run:1;
 

@@ -707,7 +707,7 @@ ngx_http_gateway_limit_parameter(ngx_conf_t *cf,
         return NGX_CONF_OK;
     }
 
-    if (ngx_strncmp(value->data, "delay=", 6) == 0 && limit->delay == 0) {
+    if (ngx_strncmp(value->data, "delay=", 6) == 0 && !limit->delayed) {
 
         if (ngx_http_gateway_limit_parse_tokens(value->data + 6,
                                                 value->len - 6, 0,
@@ -717,6 +717,8 @@ ngx_http_gateway_limit_parameter(ngx_conf_t *cf,
             return "\"delay\" must be a number of tokens from 0 to "
                    "2147483648";
         }
+
+        limit->delayed = 1;
 
         return NGX_CONF_OK;
     }
