@@ -43,17 +43,22 @@ ngx_http_gateway_limit_sipround(uint64_t *v)
 }
 
 
+/* "len" bytes, 8 at most, the first one being the lowest */
+
 static ngx_inline uint64_t
 ngx_http_gateway_limit_word(u_char *p, size_t len)
 {
-    size_t    i;
     uint64_t  m;
 
     m = 0;
 
-    for (i = 0; i < len; i++) {
-        m |= (uint64_t) p[i] << (8 * i);
+#if (NGX_HAVE_LITTLE_ENDIAN)
+    ngx_memcpy(&m, p, len);
+#else
+    while (len--) {
+        m = m << 8 | p[len];
     }
+#endif
 
     return m;
 }
