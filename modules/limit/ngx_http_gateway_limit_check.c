@@ -397,15 +397,21 @@ ngx_http_gateway_limit_refuse(ngx_http_request_t *r,
 void
 ngx_http_gateway_limit_refund_all(ngx_http_gateway_limit_ctx_t *ctx)
 {
-    int64_t                          now;
+    int64_t                          now, back;
     ngx_http_gateway_limit_check_t  *check;
 
     now = ngx_http_gateway_limit_now();
 
     for (check = ctx->checks; check; check = check->next) {
-        check->result.debt -= ngx_http_gateway_limit_refund(&check->request,
-                                                            &check->result,
-                                                            now);
+
+        back = ngx_http_gateway_limit_refund(&check->request, &check->result,
+                                             now);
+
+        /* what is told of the bucket is how it is now */
+
+        check->result.debt += check->request.now - now - back;
+        check->result.debt = ngx_max(check->result.debt, 0);
+        check->request.now = now;
     }
 }
 
