@@ -49,7 +49,7 @@ use Time::HiRes ();
 
 use base 'Exporter';
 
-our @EXPORT = qw( run_blocks problem seconds fields run_id );
+our @EXPORT = qw( run_blocks key problem seconds fields );
 
 our $TITLE = 'Request cannot be satisfied as assigned quota has been exceeded';
 our $TYPE = 'https://iana.org/assignments/http-problem-types#quota-exceeded';
@@ -110,8 +110,14 @@ package NgxGatewayLimit::Headers {
 }
 
 
-sub run_id {
-    return $run;
+# The same for a block that has no "requests": what to send with a request,
+# the first of which has the number 1.
+
+sub key {
+    my ($number, $key, $send) = @_;
+
+    return bless { row => $number, key => $key, send => $send },
+                 'NgxGatewayLimit::Headers';
 }
 
 
@@ -222,13 +228,16 @@ sub _config {
 
     while (@locations) {
         my ($name, $lines) = splice @locations, 0, 2;
+        my $url = 'http://127.0.0.1:$TEST_NGINX_SERVER_PORT'
+                  . '/backend/$http_x_run';
+
+        $lines .= "\nproxy_pass $url;" if $lines !~ /^proxy_pass/m;
 
         $config .= <<"_EOC_";
         location = /$name {
             add_header X-Status \$gateway_limit_status always;
             add_header X-Zone \$gateway_limit_zone always;
             add_header X-Remaining \$gateway_limit_remaining always;
-            proxy_pass http://127.0.0.1:\$TEST_NGINX_SERVER_PORT/backend/\$http_x_run;
             $lines
         }
 
@@ -286,8 +295,7 @@ sub _requests {
                                sort keys %head;
 
         push @requests, $o{request} // 'GET /' . ($o{at} // 't');
-        push @headers, bless { row => $n + 1, key => $key, send => $o{send} },
-                             'NgxGatewayLimit::Headers';
+        push @headers, key($n + 1, $key, $o{send});
         push @codes, $code;
 
         my $passed = $o{served} // ($limited && $status ne 'rejected'
