@@ -9,7 +9,7 @@ use warnings;
 
 use Bench::Gateway;
 use Bench::Measure;
-use Bench::Process qw(read_file write_file);
+use Bench::Process qw(capture read_file write_file);
 
 use constant {
     MODULE => 'ngx_http_gateway_limit_module',
@@ -57,6 +57,119 @@ my $limit_req = sub {
         location => 'limit_req zone=all burst=1000000 nodelay;',
         content  => $more{content},
     };
+};
+
+
+# What two workers admit while wrk asks far too often, by the gateway's own log
+# and clock: from the first admitted request to the last.
+
+my $admitted = sub {
+    my ($rate, $burst) = (1000, 1000);
+    my $log = "$bench->{work}/admitted.log";
+
+    my $gateway = Bench::Gateway->gateway($bench, 'admitted', {
+        modules  => [MODULE],
+        http     => <<"END",
+    gateway_limit_zone \$server_name zone=all:1m rate=${rate}r/s burst=$burst;
+    log_format admitted '\$msec';
+    map \$gateway_limit_status \$admitted {
+        passed 1;
+    }
+END
+        server   => "server_name all;\n"
+                    . "        access_log $log admitted if=\$admitted;",
+        location => 'gateway_limit zone=all;',
+        content  => 'empty_gif;',
+    }, workers => 2);
+
+    my (undef, $report) = capture(undef, 'wrk', '-t1',
+        "-c$bench->{connections}", "-d$bench->{overload}s",
+        "http://127.0.0.1:$gateway->{port}/");
+    my ($all) = $report =~ /^\s*(\d+) requests in /m
+        or die "bench: admitted: wrk reports:\n$report";
+
+    $gateway->stop_it('QUIT');
+
+    my @times = sort { $a <=> $b } split /\n/, read_file($log);
+    my $time = $times[-1] - $times[0];
+    my $due = $burst + $rate * $time;
+    my $off = (@times - $due) / $due * 1e6;
+
+    die "bench: admitted: wrk reports too few refusals:\n$report"
+        if $all < 2 * @times;
+
+    return (
+        figure => abs $off,
+        unit   => 'ppm off burst + rate x time',
+        spread => { min => abs $off, max => abs $off },
+        text   => sprintf('%d of %d requests in %.3f s, %d r/s and %d: '
+            . '%+.0f ppm', scalar @times, $all, $time, $rate, $burst, $off),
+        target => { kind => 'ppm', value => 1000 },
+        met    => abs $off <= 1000 ? 1 : 0,
+    );
+};
+
+
+# The 99th percentile of how long admitted requests take, ten times as many
+# being sent, beside limit_req.
+
+my $wait = sub {
+    my ($name, $side) = @_;
+    my $flood = $bench->compiled('flood');
+    my $gateway = Bench::Gateway->gateway($bench, $name, $side);
+
+    Bench::Measure::check($gateway, $side, { path => '/' });
+
+    my ($status, $report) = capture($bench->{load_cpu}, $flood,
+        $gateway->{port}, 10_000, 2);
+
+    $gateway->stop_it;
+
+    my ($passed, $refused, $p99)
+        = $report =~ /^admitted (\d+) refused (\d+) .*p99 ([\d.]+)/;
+
+    die "bench: $name: flood reports:\n$report"
+        if $status != 0 || $refused < 5 * $passed;
+
+    return $p99;
+};
+
+
+my $overload = sub {
+    my %side = (
+        own => {
+            modules  => [MODULE],
+            http     => '    gateway_limit_zone $binary_remote_addr '
+                        . "zone=all:1m rate=1000r/s burst=101;\n",
+            location => 'gateway_limit zone=all;',
+            content  => 'empty_gif;',
+        },
+        limit_req => {
+            http     => '    limit_req_zone $binary_remote_addr zone=all:1m '
+                        . "rate=1000r/s;\n",
+            location => 'limit_req zone=all burst=100 nodelay; '
+                        . 'limit_req_status 429;',
+            content  => 'empty_gif;',
+        },
+    );
+    my (@own, @other, @ratio);
+
+    for (1 .. $bench->{rounds}) {
+        push @own, $wait->('own', $side{own});
+        push @other, $wait->('limit_req', $side{limit_req});
+        push @ratio, $own[-1] / $other[-1];
+    }
+
+    my ($own, $other) = (Bench::spread(@own), Bench::spread(@other));
+
+    return %{ Bench::judge({
+        ratio  => Bench::spread(@ratio),
+        others => 0,
+        clock  => 1,
+        text   => sprintf('p99 %.0f us (%.0f..%.0f), limit_req %.0f '
+            . '(%.0f..%.0f)', $own->{median}, $own->{min}, $own->{max},
+            $other->{median}, $other->{min}, $other->{max}),
+    }, { ratio => 1.00 }) };
 };
 
 
@@ -128,5 +241,11 @@ END
             needs => [MODULE],
             target => { ratio => 1.00 } },
       ],
-    });
+    },
+
+    { name => 'admitted', title => 'overload, two workers', run => $admitted,
+      needs => [MODULE] },
+
+    { name => 'latency', title => '10 x overload, those admitted',
+      run => $overload, needs => [MODULE] });
 };
