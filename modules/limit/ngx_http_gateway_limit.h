@@ -209,7 +209,11 @@ ngx_int_t ngx_http_gateway_limit_refusal(ngx_http_request_t *r,
     ngx_http_gateway_limit_ctx_t *ctx, ngx_uint_t status, int64_t wait);
 
 
+/* Embedded variables, and the "gateway_limit_prefix" line. */
+
 ngx_int_t ngx_http_gateway_limit_add_variables(ngx_conf_t *cf);
+char *ngx_http_gateway_limit_prefix(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 #pragma GCC visibility pop
 

@@ -43,8 +43,6 @@ static ngx_uint_t ngx_http_gateway_limit_listed(ngx_array_t *limits,
     ngx_http_gateway_limit_t *limit);
 static char *ngx_http_gateway_limit_parameter(ngx_conf_t *cf,
     ngx_http_gateway_limit_t *limit, ngx_str_t *value);
-static char *ngx_http_gateway_limit_prefix(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 static char *ngx_http_gateway_limit_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_gateway_limit_enum(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -830,37 +828,4 @@ ngx_http_gateway_limit_enum(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                        &value[1], &cmd->name, allowed);
 
     return NGX_CONF_ERROR;
-}
-
-
-static char *
-ngx_http_gateway_limit_prefix(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_gateway_limit_loc_conf_t *llcf = conf;
-
-    ngx_int_t   n, m;
-    ngx_str_t  *value;
-
-    if (llcf->prefix4 != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    n = ngx_atoi(value[1].data, value[1].len);
-    m = ngx_atoi(value[2].data, value[2].len);
-
-    if (n < 1 || n > 32 || m < 1 || m > 128) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V %V\" in "
-                           "\"gateway_limit_prefix\", it must be a number of "
-                           "bits from 1 to 32 for IPv4 and one from 1 to 128 "
-                           "for IPv6", &value[1], &value[2]);
-        return NGX_CONF_ERROR;
-    }
-
-    llcf->prefix4 = n;
-    llcf->prefix6 = m;
-
-    return NGX_CONF_OK;
 }

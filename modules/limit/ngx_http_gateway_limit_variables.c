@@ -5,8 +5,9 @@
 
 
 /*
- * Owns the embedded variables.  They tell of the main request and change with
- * each zone that it is checked against, and are therefore not cached.
+ * Owns the embedded variables and the "gateway_limit_prefix" line.  They tell
+ * of the main request and change with each zone that it is checked against,
+ * and are therefore not cached.
  */
 
 
@@ -74,6 +75,39 @@ ngx_http_gateway_limit_add_variables(ngx_conf_t *cf)
     }
 
     return NGX_OK;
+}
+
+
+char *
+ngx_http_gateway_limit_prefix(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_gateway_limit_loc_conf_t *llcf = conf;
+
+    ngx_int_t   n, m;
+    ngx_str_t  *value;
+
+    if (llcf->prefix4 != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    n = ngx_atoi(value[1].data, value[1].len);
+    m = ngx_atoi(value[2].data, value[2].len);
+
+    if (n < 1 || n > 32 || m < 1 || m > 128) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V %V\" in "
+                           "\"gateway_limit_prefix\", it must be a number of "
+                           "bits from 1 to 32 for IPv4 and one from 1 to 128 "
+                           "for IPv6", &value[1], &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    llcf->prefix4 = n;
+    llcf->prefix6 = m;
+
+    return NGX_CONF_OK;
 }
 
 
