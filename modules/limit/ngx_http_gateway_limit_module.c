@@ -30,8 +30,8 @@ static ngx_int_t ngx_http_gateway_limit_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 
 static ngx_int_t ngx_http_gateway_limit_init(ngx_conf_t *cf);
-static ngx_int_t ngx_http_gateway_limit_hook(ngx_conf_t *cf, ngx_uint_t phase,
-    ngx_http_handler_pt handler);
+static ngx_int_t ngx_http_gateway_limit_hook_preaccess(ngx_conf_t *cf);
+static ngx_int_t ngx_http_gateway_limit_hook_precontent(ngx_conf_t *cf);
 static void *ngx_http_gateway_limit_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_gateway_limit_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_gateway_limit_merge_loc_conf(ngx_conf_t *cf,
@@ -444,19 +444,11 @@ ngx_http_gateway_limit_init(ngx_conf_t *cf)
         }
     }
 
-    if (before
-        && ngx_http_gateway_limit_hook(cf, NGX_HTTP_PREACCESS_PHASE,
-                                       ngx_http_gateway_limit_preaccess)
-           != NGX_OK)
-    {
+    if (before && ngx_http_gateway_limit_hook_preaccess(cf) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (after
-        && ngx_http_gateway_limit_hook(cf, NGX_HTTP_PRECONTENT_PHASE,
-                                       ngx_http_gateway_limit_precontent)
-           != NGX_OK)
-    {
+    if (after && ngx_http_gateway_limit_hook_precontent(cf) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -470,21 +462,54 @@ ngx_http_gateway_limit_init(ngx_conf_t *cf)
 }
 
 
+/*
+ * Handlers run from the last one to the first.  In the preaccess phase the
+ * real address of the client, which keys are made of, has to be set before,
+ * by a module of core's: ours becomes the first.
+ */
+
 static ngx_int_t
-ngx_http_gateway_limit_hook(ngx_conf_t *cf, ngx_uint_t phase,
-    ngx_http_handler_pt handler)
+ngx_http_gateway_limit_hook_preaccess(ngx_conf_t *cf)
+{
+    ngx_array_t                *handlers;
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    handlers = &cmcf->phases[NGX_HTTP_PREACCESS_PHASE].handlers;
+
+    if (ngx_array_push(handlers) == NULL) {
+        return NGX_ERROR;
+    }
+
+    h = handlers->elts;
+
+    ngx_memmove(&h[1], &h[0],
+                (handlers->nelts - 1) * sizeof(ngx_http_handler_pt));
+
+    h[0] = ngx_http_gateway_limit_preaccess;
+
+    return NGX_OK;
+}
+
+
+/* in the precontent phase, try_files and mirror come after it */
+
+static ngx_int_t
+ngx_http_gateway_limit_hook_precontent(ngx_conf_t *cf)
 {
     ngx_http_handler_pt        *h;
     ngx_http_core_main_conf_t  *cmcf;
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
-    h = ngx_array_push(&cmcf->phases[phase].handlers);
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
     if (h == NULL) {
         return NGX_ERROR;
     }
 
-    *h = handler;
+    *h = ngx_http_gateway_limit_precontent;
 
     return NGX_OK;
 }
