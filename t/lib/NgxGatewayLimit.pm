@@ -25,7 +25,9 @@ package NgxGatewayLimit;
 #                  response (headers: a pattern, or undef for none), served
 #                  (whether the backend is reached), pause, the seconds before
 #                  the next request, and log: patterns of all lines that the
-#                  module has logged; without it, of those above [notice]
+#                  module has logged; without it, of those above [notice].
+#                  access: a pattern for its line in the access log, which
+#                  begins with "$http_x_run.$http_x_row "
 #   --- emerg eval
 #                  a list of patterns that one line of the error log, an
 #                  [emerg], must match: nginx does not start
@@ -96,7 +98,7 @@ package NgxGatewayLimit::Headers {
 
         $row = $self->{row};
 
-        my $headers = "X-Run: $run\n";
+        my $headers = "X-Run: $run\nX-Row: $row\n";
 
         if (defined $self->{key}) {
             $headers .= "X-Key: $run-$self->{key}\n";
@@ -310,6 +312,8 @@ sub _requests {
                     : $status eq 'error' ? qr/500 Internal Server Error/
                     : "backend\n",
             log => $o{log},
+            access => $o{access},
+            row => $n + 1,
             error => $status eq 'error',
             pause => $o{pause} // 0,
         };
@@ -345,6 +349,12 @@ sub _check {
         }
 
         _check_log($check, $name);
+
+        if (defined $check->{access}) {
+            Test::More::like(_line("$run.$check->{row} "),
+                             qr/\A$check->{access}\n\z/,
+                             "$name: the access log");
+        }
 
         if (defined $check->{served}) {
             Test::More::is(_seen($check->{served}), $check->{served},
@@ -415,6 +425,21 @@ sub _seen {
     }
 
     return $seen;
+}
+
+
+# What follows this in a line of the access log; it may be late.
+
+sub _line {
+    my ($start) = @_;
+
+    for (1 .. 200) {
+        for my $line (@{ Test::Nginx::Util::access_log_data() // [] }) {
+            return substr $line, length $start if index($line, $start) == 0;
+        }
+    }
+
+    return "no line: $start";
 }
 
 
