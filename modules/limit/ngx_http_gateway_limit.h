@@ -174,13 +174,13 @@ ngx_int_t ngx_http_gateway_limit_create_check(ngx_http_request_t *r,
 /*
  * Charges all checks from "first" on, or none of the request's.
  *
- * Returns NGX_DECLINED when the request may go on, NGX_AGAIN when it may after
- * "wait" microseconds, or the status code to answer with.
+ * Returns NGX_DECLINED when the request may go on, NGX_AGAIN when it has to
+ * wait, after which its phase handlers are run again, or the status code to
+ * answer with.
  */
 
 ngx_int_t ngx_http_gateway_limit_charge_all(ngx_http_request_t *r,
-    ngx_http_gateway_limit_ctx_t *ctx, ngx_http_gateway_limit_check_t *first,
-    int64_t *wait);
+    ngx_http_gateway_limit_ctx_t *ctx, ngx_http_gateway_limit_check_t *first);
 
 /* Gives back all that the request has been charged. */
 

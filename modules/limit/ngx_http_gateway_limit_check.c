@@ -29,6 +29,9 @@ static ngx_int_t ngx_http_gateway_limit_refuse(ngx_http_request_t *r,
 static void ngx_http_gateway_limit_decide(ngx_http_gateway_limit_ctx_t *ctx);
 static void ngx_http_gateway_limit_log(ngx_http_request_t *r,
     ngx_http_gateway_limit_check_t *check);
+static ngx_int_t ngx_http_gateway_limit_delay(ngx_http_request_t *r,
+    int64_t wait);
+static void ngx_http_gateway_limit_delayed(ngx_http_request_t *r);
 
 
 ngx_uint_t
@@ -216,14 +219,13 @@ ngx_http_gateway_limit_set_charge(ngx_http_request_t *r,
 
 ngx_int_t
 ngx_http_gateway_limit_charge_all(ngx_http_request_t *r,
-    ngx_http_gateway_limit_ctx_t *ctx, ngx_http_gateway_limit_check_t *first,
-    int64_t *wait)
+    ngx_http_gateway_limit_ctx_t *ctx, ngx_http_gateway_limit_check_t *first)
 {
-    int64_t                          now;
+    int64_t                          now, wait;
     ngx_http_gateway_limit_check_t  *check;
 
     now = ngx_http_gateway_limit_now();
-    *wait = 0;
+    wait = 0;
 
     for (check = first; check; check = check->next) {
         check->request.now = now;
@@ -250,7 +252,7 @@ ngx_http_gateway_limit_charge_all(ngx_http_request_t *r,
             }
 
             check->status = NGX_HTTP_GATEWAY_LIMIT_DELAYED;
-            *wait = ngx_max(*wait, check->result.wait);
+            wait = ngx_max(wait, check->result.wait);
             break;
 
         default: /* NGX_OK */
@@ -264,7 +266,7 @@ ngx_http_gateway_limit_charge_all(ngx_http_request_t *r,
         ngx_http_gateway_limit_log(r, ctx->deciding);
     }
 
-    return *wait ? NGX_AGAIN : NGX_DECLINED;
+    return wait ? ngx_http_gateway_limit_delay(r, wait) : NGX_DECLINED;
 }
 
 
@@ -467,4 +469,56 @@ ngx_http_gateway_limit_log(ngx_http_request_t *r,
                   "gateway_limit delays the request%s: zone \"%V\", %L ms",
                   check->limit->dry_run ? ", dry run" : "",
                   &check->zone->name, check->result.wait / 1000);
+}
+
+
+/* the request holds nothing but its memory while it waits */
+
+static ngx_int_t
+ngx_http_gateway_limit_delay(ngx_http_request_t *r, int64_t wait)
+{
+    if (r->connection->read->ready) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+
+    } else {
+        if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_gateway_limit_delayed;
+
+    r->connection->write->delayed = 1;
+    ngx_add_timer(r->connection->write, (ngx_msec_t) ((wait + 999) / 1000));
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_gateway_limit_delayed(ngx_http_request_t *r)
+{
+    ngx_event_t  *wev;
+
+    wev = r->connection->write;
+
+    if (wev->delayed) {
+
+        if (ngx_handle_write_event(wev, 0) != NGX_OK) {
+            ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        }
+
+        return;
+    }
+
+    if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_core_run_phases;
+
+    ngx_http_core_run_phases(r);
 }

@@ -21,9 +21,6 @@ static ngx_int_t ngx_http_gateway_limit_handler(ngx_http_request_t *r,
 static ngx_http_gateway_limit_ctx_t *ngx_http_gateway_limit_create_ctx(
     ngx_http_request_t *r);
 static void ngx_http_gateway_limit_cleanup(void *data);
-static ngx_int_t ngx_http_gateway_limit_delay(ngx_http_request_t *r,
-    int64_t wait);
-static void ngx_http_gateway_limit_delayed(ngx_http_request_t *r);
 
 static ngx_int_t ngx_http_gateway_limit_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_gateway_limit_body_filter(ngx_http_request_t *r,
@@ -182,8 +179,6 @@ ngx_http_gateway_limit_precontent(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_gateway_limit_handler(ngx_http_request_t *r, ngx_array_t *limits)
 {
-    int64_t                           wait;
-    ngx_int_t                         rc;
     ngx_uint_t                        i;
     ngx_http_gateway_limit_t        **limit;
     ngx_http_gateway_limit_ctx_t     *ctx;
@@ -226,13 +221,7 @@ ngx_http_gateway_limit_handler(ngx_http_request_t *r, ngx_array_t *limits)
         return NGX_DECLINED;
     }
 
-    rc = ngx_http_gateway_limit_charge_all(r, ctx, *first, &wait);
-
-    if (rc == NGX_AGAIN) {
-        return ngx_http_gateway_limit_delay(r, wait);
-    }
-
-    return rc;
+    return ngx_http_gateway_limit_charge_all(r, ctx, *first);
 }
 
 
@@ -298,58 +287,6 @@ ngx_http_gateway_limit_get_ctx(ngx_http_request_t *r)
     }
 
     return NULL;
-}
-
-
-/* the request holds nothing but its memory while it waits */
-
-static ngx_int_t
-ngx_http_gateway_limit_delay(ngx_http_request_t *r, int64_t wait)
-{
-    if (r->connection->read->ready) {
-        ngx_post_event(r->connection->read, &ngx_posted_events);
-
-    } else {
-        if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-    }
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_gateway_limit_delayed;
-
-    r->connection->write->delayed = 1;
-    ngx_add_timer(r->connection->write, (ngx_msec_t) ((wait + 999) / 1000));
-
-    return NGX_AGAIN;
-}
-
-
-static void
-ngx_http_gateway_limit_delayed(ngx_http_request_t *r)
-{
-    ngx_event_t  *wev;
-
-    wev = r->connection->write;
-
-    if (wev->delayed) {
-
-        if (ngx_handle_write_event(wev, 0) != NGX_OK) {
-            ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-        }
-
-        return;
-    }
-
-    if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
-        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-        return;
-    }
-
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_core_run_phases;
-
-    ngx_http_core_run_phases(r);
 }
 
 
