@@ -8,6 +8,7 @@ use strict;
 use warnings;
 
 use Bench::Gateway;
+use Bench::LimitTable;
 use Bench::Measure;
 use Bench::Process qw(capture read_file write_file);
 
@@ -121,7 +122,7 @@ my $wait = sub {
     Bench::Measure::check($gateway, $side, { path => '/' });
 
     my ($status, $report) = capture($bench->{load_cpu}, $flood,
-        $gateway->{port}, 10_000, 2);
+        $gateway->{port}, 10_000, 1);
 
     $gateway->stop_it;
 
@@ -189,11 +190,6 @@ sub {
               needs => [MODULE],
               target => { ratio => 1.03 } },
 
-            { name => 'legacy', title => 'likewise, with X-RateLimit fields',
-              side => $gateway_limit->('$binary_remote_addr',
-                                       headers => 'legacy'),
-              needs => [MODULE] },
-
             { name => 'off', title => 'likewise, without fields',
               side => $gateway_limit->('$binary_remote_addr'),
               needs => [MODULE] },
@@ -212,9 +208,6 @@ END
               side => { modules => [MODULE] },
               needs => [MODULE],
               target => { ratio => 1.00, tolerance => 0.01 } },
-
-            { name => 'limit_req', title => 'nginx: limit_req',
-              side => $limit_req->('$binary_remote_addr') },
         ],
     },
 
@@ -247,5 +240,7 @@ END
       needs => [MODULE] },
 
     { name => 'latency', title => '10 x overload, those admitted',
-      run => $overload, needs => [MODULE] });
+      run => $overload, needs => [MODULE] },
+
+    Bench::LimitTable::groups($bench));
 };

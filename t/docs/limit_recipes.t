@@ -9,6 +9,8 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 
+use IO::Select;
+use IO::Socket::INET;
 use NgxGatewayDocs;
 use NgxGatewayJWT;
 use Test::More;
@@ -26,6 +28,54 @@ my $addresses = "
     set_real_ip_from 127.0.0.1;
     real_ip_header X-From;
 ";
+
+
+# The table for those who come from limit_req: both do the same with thirty
+# requests at once.
+
+SKIP: {
+    my @same = slurp("$ROOT/docs/limit.md")
+        =~ /^\| `(limit_req zone=[^`]*)` \| `(gateway_limit zone=[^`]*)` \|$/mg;
+
+    is(scalar @same, 8, 'the table has four of them');
+    skip('nginx has no limit_req', 1)
+        if `${\ nginx_binary()} -V 2>&1` =~ /--without-http_limit_req_module/;
+
+    my $n = 0;
+    my $conf = join '', map {
+        "location = /" . $n++ . " { $_; empty_gif; }\n"
+    } @same;
+
+    spew("$dir/same.conf", startable("events {}\nhttp {\n
+        limit_req_zone \$uri zone=one:64k rate=10r/s;
+        gateway_limit_zone \$uri zone=two:64k rate=10r/s;
+        server {
+            listen 127.0.0.1:$port;
+            limit_req_status 429;
+            $conf
+        }
+    }\n" =~ s/gateway_limit zone=one/gateway_limit zone=two/gr));
+
+    my $pid = nginx_start($dir, "$dir/same.conf", $port);
+
+    ok($pid, 'limit_req and gateway_limit') or last;
+
+    my @told = at_once(map { "http://127.0.0.1:$port/$_" } 0 .. $#same);
+
+    while (my ($theirs, $ours) = splice @same, 0, 2) {
+        my ($their, $our) = splice @told, 0, 2;
+
+        my $off = join ' ', grep { abs($our->{$_} - $their->{$_}) > 1 }
+                            qw( now late );
+
+        is($off, '', "$theirs: $ours")
+            or diag(map { "$_->{now} now, $_->{late} late\n" } $our, $their);
+        cmp_ok(abs($our->{last} - $their->{last}), '<', 0.3,
+               'and as late at most');
+    }
+
+    nginx_stop($pid);
+}
 
 
 # The picture's table, up to the fourth second; the rest when that has come.
@@ -264,6 +314,51 @@ sub as_told {
             $headers->{'retry-after'} // ''),
        "$row->{status}|$row->{limit}|$row->{retry}",
        "the bucket at $row->{name}, $row->{time} s");
+}
+
+
+# For each URL, what becomes of thirty requests: how many are served at once,
+# how many late, and when the last of them.
+
+sub at_once {
+    my (@urls) = @_;
+
+    my @waiting = map {
+        my $url = $_;
+        my ($path) = $url =~ m{(/\d+)$};
+        map { { url => $url, path => $path,
+                socket => IO::Socket::INET->new("127.0.0.1:$port") } } 1 .. 30;
+    } @urls;
+    my %told = map { $_ => { now => 0, late => 0, last => 0 } } @urls;
+    my %first;
+
+    for my $one (@waiting) {
+        $one->{begin} = $first{$one->{url}} //= time;
+        syswrite $one->{socket}, "GET $one->{path} HTTP/1.0\r\n\r\n";
+    }
+
+    my %of = map { $_->{socket} => $_ } @waiting;
+    my $select = IO::Select->new(map { $_->{socket} } @waiting);
+
+    while ($select->count) {
+        my @ready = $select->can_read(5) or last;
+
+        for my $socket (@ready) {
+            my $one = $of{$socket};
+            my $after = time - $one->{begin};
+            my $told = $told{$one->{url}};
+
+            $select->remove($socket);
+            next if readline($socket) !~ /^HTTP\S+ 200/;
+
+            # the next one after those that are not late is late by 0.1 s
+
+            $told->{ $after < 0.08 ? 'now' : 'late' }++;
+            $told->{last} = $after if $after > $told->{last};
+        }
+    }
+
+    return @told{@urls};
 }
 
 
