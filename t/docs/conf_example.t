@@ -52,14 +52,20 @@ for my $file (glob "$ROOT/conf.example/*.conf") {
         is(get("$url/orders/")->{status}, 401, 'what is not asks for a token');
         is(get("$url/")->{status}, 404, 'what is not there is not there');
 
+        my @searches = map { get("$url/catalog/search/")->{status} } 1 .. 4;
+
+        is("@searches", '200 200 200 429', 'nor is everything at once');
+
         # The address of the sender, the token's status, and no empty line.
 
         nginx_stop($pid);
         my @lines = split /\n/, slurp("$dir/build/gateway_access.log");
 
-        is(scalar @lines, 3, 'one line is logged for each request');
+        is(scalar @lines, 7, 'one line is logged for each request');
         like($lines[1], qr/"status":"401".*"jwt":"missing"/,
              'the log has the status of the token');
+        like($lines[6], qr/"status":"429".*"limit":"rejected","zone":"search"/,
+             'and that of the limit');
     }
 
     nginx_stop($pid);

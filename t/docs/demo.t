@@ -45,7 +45,8 @@ like($output, qr/^Port $taken .* is taken/m, 'and says so');
 
 my @statuses = $output =~ /^    (\d{3}) /mg;
 
-is("@statuses", '200 401 200 200 401 401 403 200 403', 'the answers');
+is("@statuses", '200 401 200 200 401 401 403 200 403 200 200 200 429 200 200',
+   'the answers');
 like($output, qr/"user":"alice"/, 'the service is told who calls');
 unlike($output, qr/"user":"root"/, "a client's X-User is replaced");
 like($output, qr/WWW-Authenticate: Bearer realm="api"$/m,
@@ -54,17 +55,28 @@ like($output, qr/error="invalid_token".*expired/, 'an expired token');
 like($output, qr/error="insufficient_scope".*scope="orders:admin"/,
      'the scope that is needed');
 
-# The lines that are shown, repeated.
+like($output, qr/^\ {4}429\ .*\n\ {4}Retry-After:\ 1\n
+                 \ {4}RateLimit-Policy:\ .*"search";q=3;w=3\n
+                 \ {4}RateLimit:\ .*"search";r=0;t=3$/mx,
+     'a client that is told to slow down');
+is(join(' ', $output =~ /"search";r=(\d)/g), '2 1 0 0 0 0',
+   'and was told before how many are left');
+like($output, qr/^    200 OK, after [01]\.\d seconds$/m, 'one that is slowed');
+
+# The lines that are shown, repeated when the bucket of searches is full again.
 
 SKIP: {
-    my @lines = $output =~ /^(curl .*)$/mg;
+    my @lines = $output =~ /^((?:for .*)?(?:sleep .*)?curl .*)$/mg;
 
-    is(scalar @lines, scalar @statuses, 'a curl line for each answer');
+    is(scalar @lines, @statuses - 3, 'a line for each answer or loop of them');
 
     skip('there is no curl', 1) if system('command -v curl >/dev/null');
 
-    my @again = map { `cd $ROOT && $_ -s -o $dir/body -w '%{http_code}'` }
-                    map { s/^curl -i/curl/r } @lines;
+    sleep 4;
+
+    my $quiet = "curl -s -o $dir/body -w '%{http_code} '";
+    my @again = map { split ' ', `cd $ROOT && $_` }
+                    map { s/\bcurl -i/$quiet/r } @lines;
 
     is("@again", "@statuses", 'the curl lines give the same answers');
 }

@@ -22,6 +22,10 @@ my %contexts = (
 
 my @defaults;
 
+my %variables = map { $_ => 1 }
+                map { slurp($_) =~ /ngx_string\("(gateway_\w+)"\)/g }
+                glob "$ROOT/modules/*/*.c";
+
 for my $folder (glob "$ROOT/modules/*/config") {
     my ($name) = $folder =~ m{/([^/]+)/config$};
     my $page = "$ROOT/docs/$name.md";
@@ -48,11 +52,7 @@ for my $folder (glob "$ROOT/modules/*/config") {
         push @defaults, $directive->{default} if $directive->{default} ne '-';
     }
 
-    # No variable that does not exist, in the page or elsewhere.
-
-    my @sources = map { slurp($_) } glob "$ROOT/modules/$name/*.c";
-    my %variables = map { $_ => 1 } map { /ngx_string\("(gateway_\w+)"\)/g }
-                    @sources;
+    # No variable that does not exist, of this module or of another.
 
     for my $variable (sort { $a cmp $b }
                       keys %{{ map { $_ => 1 }

@@ -71,7 +71,16 @@ $answer = get("$url/orders/admin/",
 
 is($answer->{status}, 200, 'the scope: 200');
 
-is(get("$url/")->{status}, 401, 'a location without its own line: 401');
+$answer = get("$url/");
+
+is($answer->{status}, 401, 'a location without its own line: 401');
+like($answer->{headers}{'ratelimit-policy'}, qr/^"by_ip";q=100;w=2$/,
+     'the limit');
+
+my $http = HTTP::Tiny->new(timeout => 10, proxy => undef, http_proxy => undef);
+
+ok(scalar(grep { $http->get("$url/")->{status} == 429 } 1 .. 400),
+   'too many: 429');
 
 nginx_stop($pid);
 

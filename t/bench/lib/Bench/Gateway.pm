@@ -62,7 +62,9 @@ sub gateway {
     my $load = join '', map { "load_module $_;\n" }
         map { $bench->module_file($_) } @{ $side->{modules} || [] };
 
-    return $class->run($bench, $name, $bench->{gateway_cpu}, $load, <<"END",
+    my $cpu = $option{workers} ? undef : $bench->{gateway_cpu};
+
+    return $class->run($bench, $name, $cpu, $load, <<"END",
     keepalive_timeout 600s;
 
     upstream backend {
@@ -94,13 +96,14 @@ sub value {
 
 
 # prefix => [command] runs nginx under that command; with single => 1 it is one
-# process, without master and worker.
+# process, without master and worker; with workers => N there are several, and
+# not on one core.
 
 sub run {
     my ($class, $bench, $name, $cpu, $load, $http, %option) = @_;
     my $dir = "$bench->{work}/$name";
     my $process = $option{single} ? 'master_process off;'
-                                  : 'worker_processes 1;';
+                  : 'worker_processes ' . ($option{workers} || 1) . ';';
     my $temp = join '', map { "    ${_}_temp_path $dir/temp;\n" }
         $bench->temp_paths;
     my $forever = FOREVER;
