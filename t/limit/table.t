@@ -133,8 +133,8 @@ like explored('store', @small, '-DEXPLORE_STORE'),
 my $stress = compiled('stress', '-O2', "$here/stress.c", $table, $hash,
                       '-lpthread');
 
-for my $run ('threads busy 400', 'processes busy 400', 'threads scan 400',
-             'processes scan 400', 'processes kill 600')
+for my $run ('threads busy 300', 'processes busy 300', 'threads scan 300',
+             'processes scan 300', 'processes kill 500')
 {
     my ($status, $output) = run($stress, split / /, $run);
 
