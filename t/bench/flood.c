@@ -1,11 +1,12 @@
 
 /*
  * Sends requests at a fixed rate, whether or not the answers come, over a
- * number of keepalive connections, and tells how long those had to wait that
- * were answered with 200, from the moment at which the request was due:
+ * number of keepalive connections, for two paths in turn, and tells how long
+ * those had to wait that were answered with 200, from the moment at which the
+ * request was due:
  *
- *     flood PORT REQUESTS-PER-SECOND SECONDS
- *     admitted N refused N p50 US p99 US max US
+ *     flood PORT REQUESTS-PER-SECOND SECONDS PATH PATH
+ *     PATH: admitted N refused N p50 US p99 US max US
  *
  * A client that sends the next request only after an answer, as wrk does,
  * would not notice a server that stops for a moment.  It never sleeps.
@@ -28,34 +29,42 @@
 
 
 #define CONNECTIONS  64
+#define PATHS        2
 
 
 typedef struct {
-    int      fd;
-    int64_t  due;
-    size_t   len;
-    char     answer[4096];
+    const char  *name;
+    char         request[256];
+    int64_t     *waits;
+    size_t       admitted;
+    size_t       refused;
+} path_t;
+
+
+typedef struct {
+    int          fd;
+    int64_t      due;
+    path_t      *path;
+    size_t       len;
+    char         answer[4096];
 } connection_t;
 
 
 static int64_t now(void);
 static void run(int epoll, int64_t rate, int64_t seconds);
-static void ask(connection_t *c, int64_t due);
+static void ask(connection_t *c, path_t *path, int64_t due);
 static int answered(connection_t *c);
-static void report(void);
+static void report(path_t *path);
 static int compare(const void *one, const void *two);
 static void fail(const char *what);
 
-
-static const char  request[] =
-    "GET / HTTP/1.1\r\nHost: bench.example\r\n\r\n";
 
 static connection_t  connections[CONNECTIONS];
 static connection_t *idle[CONNECTIONS];
 static int           nidle;
 
-static int64_t      *waits;
-static size_t        admitted, refused, room;
+static path_t        paths[PATHS];
+static size_t        room;
 
 
 int
@@ -65,8 +74,9 @@ main(int argc, char **argv)
     struct epoll_event  ev;
     struct sockaddr_in  sin;
 
-    if (argc != 4) {
-        fprintf(stderr, "usage: flood PORT REQUESTS-PER-SECOND SECONDS\n");
+    if (argc != 4 + PATHS) {
+        fprintf(stderr,
+                "usage: flood PORT REQUESTS-PER-SECOND SECONDS PATH PATH\n");
         return 2;
     }
 
@@ -102,14 +112,24 @@ main(int argc, char **argv)
     }
 
     room = (size_t) (atoi(argv[2]) * (atoi(argv[3]) + 1));
-    waits = calloc(room, sizeof(int64_t));
 
-    if (waits == NULL) {
-        fail("calloc()");
+    for (i = 0; i < PATHS; i++) {
+        paths[i].name = argv[4 + i];
+        paths[i].waits = calloc(room, sizeof(int64_t));
+
+        if (paths[i].waits == NULL) {
+            fail("calloc()");
+        }
+
+        snprintf(paths[i].request, sizeof(paths[i].request),
+                 "GET %s HTTP/1.1\r\nHost: bench.example\r\n\r\n", argv[4 + i]);
     }
 
     run(epoll, atoi(argv[2]), atoi(argv[3]));
-    report();
+
+    for (i = 0; i < PATHS; i++) {
+        report(&paths[i]);
+    }
 
     return 0;
 }
@@ -154,7 +174,7 @@ run(int epoll, int64_t rate, int64_t seconds)
                 break;
             }
 
-            ask(idle[--nidle], due);
+            ask(idle[--nidle], &paths[sent % PATHS], due);
             sent++;
         }
 
@@ -172,14 +192,17 @@ run(int epoll, int64_t rate, int64_t seconds)
 
 
 static void
-ask(connection_t *c, int64_t due)
+ask(connection_t *c, path_t *path, int64_t due)
 {
+    size_t  len;
+
     c->due = due;
+    c->path = path;
     c->len = 0;
 
-    if (write(c->fd, request, sizeof(request) - 1)
-        != (ssize_t) sizeof(request) - 1)
-    {
+    len = strlen(path->request);
+
+    if (write(c->fd, path->request, len) != (ssize_t) len) {
         fail("write()");
     }
 }
@@ -213,10 +236,10 @@ answered(connection_t *c)
     }
 
     if (strncmp(c->answer, "HTTP/1.1 200", 12) != 0) {
-        refused++;
+        c->path->refused++;
 
-    } else if (admitted < room) {
-        waits[admitted++] = now() - c->due;
+    } else if (c->path->admitted < room) {
+        c->path->waits[c->path->admitted++] = now() - c->due;
     }
 
     return 1;
@@ -224,19 +247,24 @@ answered(connection_t *c)
 
 
 static void
-report(void)
+report(path_t *path)
 {
-    if (admitted == 0) {
+    size_t    n;
+    int64_t  *waits;
+
+    n = path->admitted;
+    waits = path->waits;
+
+    if (n == 0) {
         errno = 0;
         fail("nothing admitted");
     }
 
-    qsort(waits, admitted, sizeof(int64_t), compare);
+    qsort(waits, n, sizeof(int64_t), compare);
 
-    printf("admitted %zu refused %zu p50 %.1f p99 %.1f max %.1f\n",
-           admitted, refused, (double) waits[admitted / 2] / 1000,
-           (double) waits[admitted * 99 / 100] / 1000,
-           (double) waits[admitted - 1] / 1000);
+    printf("%s: admitted %zu refused %zu p50 %.1f p99 %.1f max %.1f\n",
+           path->name, n, path->refused, (double) waits[n / 2] / 1000,
+           (double) waits[n * 99 / 100] / 1000, (double) waits[n - 1] / 1000);
 }
 
 

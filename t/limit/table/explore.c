@@ -131,7 +131,7 @@ static uint64_t             results[EXPLORE_THREADS][STEPS];
 static ngx_uint_t           nthreads;
 static explore_step_t       trace[EXPLORE_THREADS * STEPS];
 static explore_seen_t       seen;
-static ngx_uint_t           verbose;
+static ngx_uint_t           verbose, hasty;
 
 /* the thread that runs; NULL: operations take place at once */
 
@@ -628,6 +628,11 @@ explore_fail(ngx_uint_t depth, const char *reason, int key, int value)
     printf("%s: %s: key %c, %d\n", scenario->name, reason, key ? key : '.',
            value);
     explore_tell(depth);
+
+    if (hasty) {
+        printf("not ok %s\n", scenario->name);
+        exit(1);
+    }
 }
 
 
@@ -802,7 +807,9 @@ explore_scenario(explore_scenario_t *s)
 
 
 /*
- * explore [-v] [SCENARIO]
+ * explore [-v | -f] [SCENARIO]
+ *
+ * -v tells how what is claimed is reached; -f ends at the first failure.
  */
 
 int
@@ -816,6 +823,10 @@ main(int argc, char **argv)
 
     if (i < argc && ngx_strcmp(argv[i], "-v") == 0) {
         verbose = 1;
+        i++;
+
+    } else if (i < argc && ngx_strcmp(argv[i], "-f") == 0) {
+        hasty = 1;
         i++;
     }
 

@@ -9,8 +9,8 @@ use warnings;
 use Bench::Process qw(capture);
 
 use constant {
-    ROUNDS  => 5,
-    SECONDS => 0.5,
+    ROUNDS  => 9,
+    SECONDS => 0.25,
     SPEED   => 8_000_000,
     SHARED  => 90,
     KEYS    => 60_000,
