@@ -167,7 +167,14 @@ for my $time (1 .. 5) {
     $nginx->reload() or fail("reload $time");
 }
 
-is(open_files(), $files, 'as many open files after five reloads');
+# the workers of before keep their channels open until they have left
+
+for (1 .. 100) {
+    last if open_files() <= $files;
+    select undef, undef, undef, 0.1;
+}
+
+cmp_ok(open_files(), '<=', $files, 'as many open files after five reloads');
 
 unlike($nginx->error_log(), qr/\[(?:alert|crit)\]/, 'no alert in the log');
 unlike($nginx->error_log(), qr/eyJ/, 'no token in the log');

@@ -223,11 +223,16 @@ sub nginx_test {
 sub nginx_start {
     my ($prefix, $file, $port) = @_;
 
+    # Workers of a master that is root are another user's, who may not be able
+    # to enter the folder.
+
+    my $user = $> == 0 ? ' user root;' : '';
+
     my $pid = fork // die "fork: $!";
 
     if (!$pid) {
         exec { nginx_binary() } 'nginx', '-p', "$prefix/",
-             '-e', "$prefix/error.log", '-c', $file, '-g', 'daemon off;'
+             '-e', "$prefix/error.log", '-c', $file, '-g', "daemon off;$user"
             or POSIX::_exit(127);
     }
 
