@@ -279,7 +279,9 @@ sub tokens {
              @generations;
 
     my @always = map { good_token('p256_base', $_) } 1 .. 100;
-    my @expiring = map { good_token('p256_base', "e$_", exp => at($_)) }
+    my $now = int time;
+    my @expiring = map { [ @{ good_token('p256_base', "e$_",
+                                         exp => $now + $_) }, $now + $_ ] }
                    2 .. 6;
 
     my ($x, $y) = map { $_->[0] } @always;
@@ -304,8 +306,7 @@ sub tokens {
     );
 
     return { of => \@of, always => \@always, never => \@never,
-             expiring => [ map { [ @{ $expiring[$_ - 2] }, time() + $_ ] }
-                           2 .. 6 ] };
+             expiring => \@expiring };
 }
 
 
