@@ -279,10 +279,14 @@ sub tokens {
              @generations;
 
     my @always = map { good_token('p256_base', $_) } 1 .. 100;
-    my $now = int time;
-    my @expiring = map { [ @{ good_token('p256_base', "e$_",
-                                         exp => $now + $_) }, $now + $_ ] }
-                   2 .. 6;
+    my @expiring;
+
+    for my $seconds (2 .. 6) {
+        my $exp = at($seconds);
+        my $token = good_token('p256_base', "e$seconds", exp => $exp);
+
+        push @expiring, [ @$token, $$exp ];
+    }
 
     my ($x, $y) = map { $_->[0] } @always;
     my @x = split /\./, $x;
