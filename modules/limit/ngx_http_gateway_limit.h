@@ -43,6 +43,8 @@ typedef enum {
 typedef struct {
     ngx_str_t                         name;
     ngx_http_complex_value_t          key;
+    ngx_int_t                         key_index;  /* NGX_ERROR: not just one
+                                                     variable */
     ngx_http_complex_value_t         *rate_value; /* NULL: it is fixed */
     ngx_http_gateway_limit_rate_t     rate;
     ngx_uint_t                        on_full;    /* ..._limit_full_e */

@@ -15,6 +15,8 @@
 #include <time.h>
 
 
+static ngx_int_t ngx_http_gateway_limit_get_key(ngx_http_request_t *r,
+    ngx_http_gateway_limit_zone_t *zone, ngx_str_t *key);
 static ngx_int_t ngx_http_gateway_limit_set_rate(ngx_http_request_t *r,
     ngx_http_gateway_limit_check_t *check);
 static ngx_int_t ngx_http_gateway_limit_set_charge(ngx_http_request_t *r,
@@ -60,7 +62,7 @@ ngx_http_gateway_limit_create_check(ngx_http_request_t *r,
 
     zone = limit->shm_zone->data;
 
-    if (ngx_http_complex_value(r, &zone->key, &key) != NGX_OK) {
+    if (ngx_http_gateway_limit_get_key(r, zone, &key) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -95,6 +97,29 @@ ngx_http_gateway_limit_create_check(ngx_http_request_t *r,
 
     *ctx->last = check;
     ctx->last = &check->next;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_limit_get_key(ngx_http_request_t *r,
+    ngx_http_gateway_limit_zone_t *zone, ngx_str_t *key)
+{
+    ngx_http_variable_value_t  *vv;
+
+    if (zone->key_index == NGX_ERROR) {
+        return ngx_http_complex_value(r, &zone->key, key);
+    }
+
+    vv = ngx_http_get_flushed_variable(r, zone->key_index);
+
+    if (vv == NULL) {
+        return NGX_ERROR;
+    }
+
+    key->len = vv->not_found ? 0 : vv->len;
+    key->data = vv->data;
 
     return NGX_OK;
 }

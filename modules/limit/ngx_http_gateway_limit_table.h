@@ -51,7 +51,7 @@
  *       the new key pays for one request, which the old one is not charged
  *       for.
  *   R4  A refund reaches an entry that has been taken over since: the new key
- *       gets the tokens of one request.
+ *       is given back what it has inherited of that request.
  *
  * R4 needs a set full of live buckets; R1 to R3 a key that is new or that had
  * been idle for so long that its bucket was full, or a full set.  t/limit

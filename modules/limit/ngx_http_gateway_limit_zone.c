@@ -15,6 +15,8 @@
 #include <sys/random.h>
 
 
+static ngx_int_t ngx_http_gateway_limit_key_index(ngx_conf_t *cf,
+    ngx_str_t *value);
 static char *ngx_http_gateway_limit_zone_parameter(ngx_conf_t *cf,
     ngx_http_gateway_limit_zone_t *zone, ngx_str_t *value, ssize_t *size);
 static char *ngx_http_gateway_limit_zone_name(ngx_conf_t *cf,
@@ -51,6 +53,7 @@ ngx_http_gateway_limit_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     zone->on_full = NGX_CONF_UNSET_UINT;
+    zone->key_index = ngx_http_gateway_limit_key_index(cf, &value[1]);
     size = 0;
 
     rv = ngx_http_gateway_limit_compile(cf, &value[1], &zone->key);
@@ -119,6 +122,40 @@ ngx_http_gateway_limit_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_gateway_limit_zone_resized(cf, &zone->name, shm_zone->shm.size);
 
     return NGX_CONF_OK;
+}
+
+
+/*
+ * Most keys are one variable, which is had for less by its index than as a
+ * complex value.
+ */
+
+static ngx_int_t
+ngx_http_gateway_limit_key_index(ngx_conf_t *cf, ngx_str_t *value)
+{
+    u_char     *p, *last, c;
+    ngx_str_t   name;
+
+    name.data = value->data + 1;
+    name.len = value->len - 1;
+
+    if (value->len < 2 || value->data[0] != '$') {
+        return NGX_ERROR;
+    }
+
+    last = name.data + name.len;
+
+    for (p = name.data; p < last; p++) {
+        c = *p | 0x20;
+
+        if ((c < 'a' || c > 'z') && *p != '_'
+            && (*p < '0' || *p > '9' || p == name.data))
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_get_variable_index(cf, &name);
 }
 
 
