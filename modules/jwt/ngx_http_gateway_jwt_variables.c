@@ -34,8 +34,6 @@ static ngx_int_t ngx_http_gateway_jwt_variable_node(ngx_http_request_t *r,
 static ngx_int_t ngx_http_gateway_jwt_variable_escape(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, ngx_http_gateway_jwt_node_t *node,
     ngx_str_t *text);
-static void ngx_http_gateway_jwt_variable_set(ngx_http_variable_value_t *v,
-    ngx_str_t *text);
 
 
 static ngx_http_variable_t  ngx_http_gateway_jwt_vars[] = {
@@ -64,19 +62,7 @@ static ngx_http_variable_t  ngx_http_gateway_jwt_vars[] = {
 ngx_int_t
 ngx_http_gateway_jwt_add_variables(ngx_conf_t *cf)
 {
-    ngx_http_variable_t  *var, *v;
-
-    for (v = ngx_http_gateway_jwt_vars; v->name.len; v++) {
-        var = ngx_http_add_variable(cf, &v->name, v->flags);
-        if (var == NULL) {
-            return NGX_ERROR;
-        }
-
-        var->get_handler = v->get_handler;
-        var->data = v->data;
-    }
-
-    return NGX_OK;
+    return ngx_http_gateway_add_variables(cf, ngx_http_gateway_jwt_vars);
 }
 
 
@@ -210,7 +196,7 @@ ngx_http_gateway_jwt_variable_issuer(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    ngx_http_gateway_jwt_variable_set(v, &token->issuer->name);
+    ngx_http_gateway_set_variable(v, &token->issuer->name);
 
     return NGX_OK;
 }
@@ -229,8 +215,8 @@ ngx_http_gateway_jwt_variable_status(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    ngx_http_gateway_jwt_variable_set(v,
-        ngx_http_gateway_jwt_status_name(ctx->status));
+    ngx_http_gateway_set_variable(v,
+                               ngx_http_gateway_jwt_status_name(ctx->status));
 
     return NGX_OK;
 }
@@ -306,7 +292,7 @@ ngx_http_gateway_jwt_variable_node(ngx_http_request_t *r,
         }
     }
 
-    ngx_http_gateway_jwt_variable_set(v, &text);
+    ngx_http_gateway_set_variable(v, &text);
 
     return NGX_OK;
 }
@@ -349,19 +335,7 @@ ngx_http_gateway_jwt_variable_escape(ngx_http_request_t *r,
         }
     }
 
-    ngx_http_gateway_jwt_variable_set(v, &escaped);
+    ngx_http_gateway_set_variable(v, &escaped);
 
     return NGX_OK;
-}
-
-
-static void
-ngx_http_gateway_jwt_variable_set(ngx_http_variable_value_t *v,
-    ngx_str_t *text)
-{
-    v->len = text->len;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->data = text->data;
 }

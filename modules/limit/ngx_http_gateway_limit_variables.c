@@ -26,8 +26,6 @@ static ngx_int_t ngx_http_gateway_limit_cut(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, u_char *addr, size_t len, ngx_uint_t bits);
 static ngx_http_gateway_limit_check_t *ngx_http_gateway_limit_deciding(
     ngx_http_request_t *r, ngx_http_variable_value_t *v);
-static void ngx_http_gateway_limit_variable_set(ngx_http_variable_value_t *v,
-    ngx_str_t *text);
 
 
 static ngx_http_variable_t  ngx_http_gateway_limit_vars[] = {
@@ -62,19 +60,7 @@ static ngx_str_t  ngx_http_gateway_limit_statuses[] = {
 ngx_int_t
 ngx_http_gateway_limit_add_variables(ngx_conf_t *cf)
 {
-    ngx_http_variable_t  *var, *v;
-
-    for (v = ngx_http_gateway_limit_vars; v->name.len; v++) {
-        var = ngx_http_add_variable(cf, &v->name, v->flags);
-        if (var == NULL) {
-            return NGX_ERROR;
-        }
-
-        var->get_handler = v->get_handler;
-        var->data = v->data;
-    }
-
-    return NGX_OK;
+    return ngx_http_gateway_add_variables(cf, ngx_http_gateway_limit_vars);
 }
 
 
@@ -120,7 +106,7 @@ ngx_http_gateway_limit_variable_status(ngx_http_request_t *r,
     check = ngx_http_gateway_limit_deciding(r, v);
 
     if (check != NULL) {
-        ngx_http_gateway_limit_variable_set(v,
+        ngx_http_gateway_set_variable(v,
                             &ngx_http_gateway_limit_statuses[check->status]);
     }
 
@@ -137,7 +123,7 @@ ngx_http_gateway_limit_variable_zone(ngx_http_request_t *r,
     check = ngx_http_gateway_limit_deciding(r, v);
 
     if (check != NULL) {
-        ngx_http_gateway_limit_variable_set(v, &check->zone->name);
+        ngx_http_gateway_set_variable(v, &check->zone->name);
     }
 
     return NGX_OK;
@@ -167,7 +153,7 @@ ngx_http_gateway_limit_variable_remaining(ngx_http_request_t *r,
     text.len = ngx_sprintf(p, "%uL", ngx_http_gateway_limit_remaining(check))
                - p;
 
-    ngx_http_gateway_limit_variable_set(v, &text);
+    ngx_http_gateway_set_variable(v, &text);
 
     return NGX_OK;
 }
@@ -248,7 +234,7 @@ ngx_http_gateway_limit_cut(ngx_http_request_t *r,
     text.len = len;
     text.data = p;
 
-    ngx_http_gateway_limit_variable_set(v, &text);
+    ngx_http_gateway_set_variable(v, &text);
 
     return NGX_OK;
 }
@@ -270,16 +256,4 @@ ngx_http_gateway_limit_deciding(ngx_http_request_t *r,
     }
 
     return ctx->deciding;
-}
-
-
-static void
-ngx_http_gateway_limit_variable_set(ngx_http_variable_value_t *v,
-    ngx_str_t *text)
-{
-    v->len = text->len;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->data = text->data;
 }
