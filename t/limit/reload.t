@@ -13,6 +13,8 @@ use POSIX ();
 use Test::More;
 use Time::HiRes qw( sleep time );
 
+local $SIG{PIPE} = 'IGNORE';
+
 my $server = <<'_EOC_';
         add_header X-Status $gateway_limit_status always;
         add_header X-Remaining $gateway_limit_remaining always;
