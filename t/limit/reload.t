@@ -375,6 +375,12 @@ for my $zone (qw( evict reject pass )) {
     is(at("/$zone?key=empty&cost=1"), '429 0',
        "$zone: the busy key gets no fresh bucket");
 
+    # a new key begins with the least debt there is, and has tokens left
+
+    if ($zone eq 'evict') {
+        cmp_ok(count(200, @codes), '>', 5000, "$zone: new keys are admitted");
+    }
+
     # more of the same
 
     scan($zone, 6000);
