@@ -9,8 +9,6 @@ use lib 't/lib';
 use NgxGatewayLimit;
 use Test::Nginx::Socket 'no_plan';
 
-our $Long = 'k' x 65536;
-
 run_blocks();
 
 __DATA__
