@@ -5,10 +5,10 @@ use strict;
 use warnings;
 
 use lib 't/lib';
+use NgxGatewayHTTP2;
 use NgxGatewayJWT;
 use NgxGatewayNginx;
 
-use IO::Socket::INET ();
 use Test::More;
 
 my $curl = `curl --version 2>&1` // '';
@@ -155,173 +155,25 @@ for my $n (1 .. 20) {
     push @requests, [ GET => '/', authorization => "Bearer $token" ],
                     [ GET => '/' ],
                     [ GET => '/', authorization => 'Bearer x' ],
-                    [ POST => '/' ],
-                    [ POST => '/', authorization => "Bearer $token" ];
+                    [ POST => '/', '' => 'x' x 30 ],
+                    [ POST => '/', authorization => "Bearer $token",
+                      '' => 'x' x 30 ];
     push @want, "200 backend user$n\n", qr/^401 .*no bearer token/,
                 qr/^401 .*token is malformed/, qr/^401 .*no bearer token/,
                 "200 backend user$n\n";
 }
 
-my @got = streams(@requests);
+my $client = NgxGatewayHTTP2->new($nginx->port());
+my @got = map { "$_->{code} $_->{body}" }
+          $client->answers($client->send(@requests));
+
+$client->close();
 
 for my $i (0 .. $#want) {
     my $name = "stream $i: $requests[$i][0]";
 
     ref $want[$i] ? like($got[$i], $want[$i], $name)
                   : is($got[$i], $want[$i], $name);
-}
-
-# Sends the requests in one write, each on a stream of its own, and returns
-# what came on each: code and body.  POST has a body of 30 bytes.
-
-sub streams {
-    my (@list) = @_;
-
-    my $text = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . frame(4, 0, 0, '');
-    my $id = 1;
-
-    for my $request (@list) {
-        my ($method, $path, @headers) = @$request;
-
-        # literals without indexing, each of a name and a value
-
-        my $block = '';
-        my @fields = (':method', $method, ':path', $path, ':scheme', 'http',
-                      ':authority', 'localhost', @headers);
-
-        while (@fields) {
-            my ($name, $value) = splice @fields, 0, 2;
-            $block .= "\0" . literal($name) . literal($value);
-        }
-
-        my $post = $method eq 'POST';
-
-        # END_HEADERS, and END_STREAM where there is no body
-
-        $text .= frame(1, $post ? 4 : 5, $id, $block);
-        $text .= frame(0, 1, $id, 'x' x 30) if $post;
-        $id += 2;
-    }
-
-    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-                                       PeerPort => $nginx->port())
-                 or die "connect: $!\n";
-
-    print $socket $text;
-    $socket->flush();
-
-    my (%code, %body, %ended);
-
-    local $SIG{ALRM} = sub { die "timeout\n" };
-    alarm 30;
-
-    eval {
-        while (keys %ended < @list) {
-            my ($type, $flags, $stream, $payload) = read_frame($socket);
-
-            if ($type == 1) {
-                $code{$stream} = code($payload);
-
-            } elsif ($type == 0) {
-                $body{$stream} .= $payload;
-
-            } elsif ($type == 4 && !($flags & 1)) {
-                print $socket frame(4, 1, 0, '');
-                $socket->flush();
-            }
-
-            $ended{$stream} = 1 if $type < 2 && $flags & 1;
-        }
-    };
-
-    alarm 0;
-    close $socket;
-
-    return map { ($code{$_} // '-') . ' ' . ($body{$_} // '') }
-           map { 2 * $_ + 1 } 0 .. $#list;
-}
-
-sub frame {
-    my ($type, $flags, $stream, $payload) = @_;
-
-    return substr(pack('N', length $payload), 1)
-           . pack('CCN', $type, $flags, $stream) . $payload;
-}
-
-sub read_frame {
-    my ($socket) = @_;
-
-    read($socket, my $head, 9) == 9 or die "closed\n";
-
-    my ($high, $low, $type, $flags, $stream) = unpack 'CnCCN', $head;
-    my $length = $high * 65536 + $low;
-    my $payload = '';
-
-    if ($length) {
-        read($socket, $payload, $length) == $length or die "closed\n";
-    }
-
-    return ($type, $flags, $stream, $payload);
-}
-
-# a string of HPACK, RFC 7541 section 5.2, not compressed
-
-sub literal {
-    my ($string) = @_;
-
-    my $length = length $string;
-
-    return chr($length) . $string if $length < 127;
-
-    my $prefix = chr 127;
-
-    for ($length -= 127; $length > 127; $length >>= 7) {
-        $prefix .= chr($length & 127 | 128);
-    }
-
-    return $prefix . chr($length) . $string;
-}
-
-# ":status", which comes first: of the static table, or three digits; after
-# what may be an update of the dynamic table's size
-
-sub code {
-    my ($block) = @_;
-
-    my %static = (8 => 200, 9 => 204, 10 => 206, 11 => 304, 12 => 400,
-                  13 => 404, 14 => 500);
-
-    $block =~ s/\A[\x20-\x3f]//;
-
-    my $first = ord $block;
-
-    return $static{ $first & 127 } if $first & 128;
-
-    return $block =~ /\A.\x03(\d{3})/s ? $1
-           : $block =~ /\A.\x82(..)/s ? huffman($1) : '?';
-}
-
-# three digits: RFC 7541, appendix B, has 5 bits for 0 to 2 and 6 for 3 to 9
-
-sub huffman {
-    my ($bytes) = @_;
-
-    my $bits = unpack 'B*', $bytes;
-    my $digits = '';
-
-    while (length $digits < 3) {
-        if ($bits =~ s/\A(000(?:00|01|10))//) {
-            $digits .= oct "0b$1";
-
-        } elsif ($bits =~ s/\A(011\d{3})//) {
-            $digits .= oct("0b$1") - 0x16;
-
-        } else {
-            return '?';
-        }
-    }
-
-    return $digits;
 }
 
 unlike($nginx->error_log(), qr/\[(?:alert|crit|error)\]/,

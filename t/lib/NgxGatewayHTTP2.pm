@@ -30,8 +30,8 @@ sub new {
 }
 
 
-# Sends these requests, [ METHOD, PATH, NAME => VALUE ... ], in one write.
-# Returns their streams.
+# Sends these requests, [ METHOD, PATH, NAME => VALUE ... ], in one write; the
+# value of the empty name is a body.  Returns their streams.
 
 sub send {
     my ($self, @requests) = @_;
@@ -45,17 +45,25 @@ sub send {
         # literals without indexing, each of a name and a value
 
         my $block = '';
+        my $body = '';
         my @fields = (':method', $method, ':path', $path, ':scheme', 'http',
                       ':authority', 'localhost', @headers);
 
         while (@fields) {
             my ($name, $value) = splice @fields, 0, 2;
+
+            if ($name eq '') {
+                $body = $value;
+                next;
+            }
+
             $block .= "\0" . _literal($name) . _literal($value);
         }
 
-        # END_HEADERS and END_STREAM
+        # END_HEADERS, and END_STREAM where there is no body
 
-        $text .= _frame(1, 5, $self->{id}, $block);
+        $text .= _frame(1, length $body ? 4 : 5, $self->{id}, $block);
+        $text .= _frame(0, 1, $self->{id}, $body) if length $body;
         push @ids, $self->{id};
         $self->{id} += 2;
     }
