@@ -123,7 +123,8 @@ typedef struct {
     ngx_uint_t                        headers;
     unsigned                          sent:1;     /* the header fields */
 
-    ngx_http_gateway_limit_check_t    check;      /* room for the first */
+    ngx_http_gateway_limit_check_t    check;      /* room for the first, last
+                                                     and not zeroed */
 } ngx_http_gateway_limit_ctx_t;
 
 

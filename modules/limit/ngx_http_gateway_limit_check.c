@@ -82,7 +82,6 @@ ngx_http_gateway_limit_create_check(ngx_http_request_t *r,
 
     ngx_memzero(check, sizeof(ngx_http_gateway_limit_check_t));
 
-
     check->limit = limit;
     check->zone = zone;
     check->request.hash = ngx_http_gateway_limit_hash(zone->table, key.data,

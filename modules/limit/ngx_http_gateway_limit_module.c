@@ -240,7 +240,7 @@ ngx_http_gateway_limit_create_ctx(ngx_http_request_t *r)
     llcf = ngx_http_get_module_loc_conf(r, ngx_http_gateway_limit_module);
 
     ctx = cln->data;
-    ngx_memzero(ctx, sizeof(ngx_http_gateway_limit_ctx_t));
+    ngx_memzero(ctx, offsetof(ngx_http_gateway_limit_ctx_t, check));
 
     ctx->last = &ctx->checks;
     ctx->headers = llcf->headers;
