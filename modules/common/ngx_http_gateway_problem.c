@@ -33,8 +33,6 @@ static ngx_http_gateway_problem_title_t  ngx_http_gateway_problem_titles[] = {
     { NGX_HTTP_BAD_REQUEST, ngx_string("Bad Request") },
     { NGX_HTTP_UNAUTHORIZED, ngx_string("Unauthorized") },
     { NGX_HTTP_FORBIDDEN, ngx_string("Forbidden") },
-    { NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_string("Internal Server Error") },
-    { NGX_HTTP_SERVICE_UNAVAILABLE, ngx_string("Service Unavailable") },
     { 0, ngx_string("Error") }
 };
 
