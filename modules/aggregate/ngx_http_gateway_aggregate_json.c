@@ -6,15 +6,12 @@
 
 /*
  * Owns what is found in and taken out of JSON texts.  The scanner tells where
- * a value ends; jansson is asked for the characters of strings that have
- * escapes.
+ * a value ends.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-
-#include <jansson.h>
 
 #include "ngx_http_gateway_aggregate_json.h"
 #include "ngx_http_gateway_aggregate_scan.h"
@@ -25,6 +22,12 @@ static ngx_int_t ngx_http_gateway_aggregate_find_member(ngx_pool_t *pool,
 static ngx_int_t ngx_http_gateway_aggregate_find_element(ngx_str_t *text,
     ngx_str_t *token, ngx_str_t *value);
 static u_char *ngx_http_gateway_aggregate_pass_space(u_char *p, u_char *last);
+static u_char *ngx_http_gateway_aggregate_decode_escape(u_char *p,
+    u_char *last, u_char **dst);
+static ngx_int_t ngx_http_gateway_aggregate_decode_unit(u_char *p,
+    u_char *last);
+static u_char *ngx_http_gateway_aggregate_encode_utf8(u_char *dst,
+    ngx_int_t c);
 
 static ngx_int_t ngx_http_gateway_aggregate_survey(ngx_pool_t *pool,
     ngx_http_gateway_aggregate_members_t *members, ngx_str_t *text,
@@ -318,39 +321,180 @@ ngx_int_t
 ngx_http_gateway_aggregate_decode(ngx_pool_t *pool, ngx_str_t *text,
     ngx_str_t *value)
 {
-    size_t   len;
-    json_t  *json;
+    u_char  *p, *last, *dst, *escape;
 
-    if (ngx_strlchr(text->data, text->data + text->len, '\\') == NULL) {
+    p = text->data;
+    last = p + text->len;
+
+    escape = ngx_strlchr(p, last, '\\');
+
+    if (escape == NULL) {
         *value = *text;
         return NGX_OK;
     }
 
-    /* with its quotes */
+    /* an escape is never shorter than its character */
 
-    json = json_loadb((char *) text->data - 1, text->len + 2,
-                      JSON_DECODE_ANY|JSON_ALLOW_NUL, NULL);
-
-    if (json == NULL || !json_is_string(json)) {
-        json_decref(json);
-        return NGX_DECLINED;
-    }
-
-    len = json_string_length(json);
-
-    value->len = len;
-    value->data = ngx_pnalloc(pool, len + 1);
-
-    if (value->data == NULL) {
-        json_decref(json);
+    dst = ngx_pnalloc(pool, text->len);
+    if (dst == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_memcpy(value->data, json_string_value(json), len);
+    value->data = dst;
 
-    json_decref(json);
+    while (escape) {
+
+        dst = ngx_cpymem(dst, p, escape - p);
+
+        p = ngx_http_gateway_aggregate_decode_escape(escape, last, &dst);
+        if (p == NULL) {
+            return NGX_DECLINED;
+        }
+
+        escape = ngx_strlchr(p, last, '\\');
+    }
+
+    dst = ngx_cpymem(dst, p, last - p);
+
+    value->len = dst - value->data;
 
     return NGX_OK;
+}
+
+
+/* writes the character of the escape at "p"; returns what follows, or NULL */
+
+static u_char *
+ngx_http_gateway_aggregate_decode_escape(u_char *p, u_char *last,
+    u_char **dst)
+{
+    ngx_int_t  c, low;
+
+    if (last - p < 2) {
+        return NULL;
+    }
+
+    c = p[1];
+
+    switch (c) {
+
+    case 'b':
+        c = '\b';
+        break;
+
+    case 'f':
+        c = '\f';
+        break;
+
+    case 'n':
+        c = LF;
+        break;
+
+    case 'r':
+        c = CR;
+        break;
+
+    case 't':
+        c = '\t';
+        break;
+
+    case 'u':
+        c = ngx_http_gateway_aggregate_decode_unit(p, last);
+
+        if (c == NGX_ERROR || (c >= 0xdc00 && c <= 0xdfff)) {
+            return NULL;
+        }
+
+        p += 4;
+
+        if (c >= 0xd800 && c <= 0xdbff) {
+
+            /* the second half of a surrogate pair, RFC 8259, section 7 */
+
+            p += 2;
+            low = ngx_http_gateway_aggregate_decode_unit(p, last);
+
+            if (low < 0xdc00 || low > 0xdfff) {
+                return NULL;
+            }
+
+            c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+            p += 4;
+        }
+
+        break;
+
+    default:
+        break;
+    }
+
+    *dst = ngx_http_gateway_aggregate_encode_utf8(*dst, c);
+
+    return p + 2;
+}
+
+
+/* the four digits of "\uXXXX", or NGX_ERROR */
+
+static ngx_int_t
+ngx_http_gateway_aggregate_decode_unit(u_char *p, u_char *last)
+{
+    u_char      c;
+    ngx_int_t   unit;
+    ngx_uint_t  i;
+
+    if (last - p < 6 || p[0] != '\\' || p[1] != 'u') {
+        return NGX_ERROR;
+    }
+
+    unit = 0;
+
+    for (i = 2; i < 6; i++) {
+
+        c = p[i] | 0x20;
+
+        if (p[i] >= '0' && p[i] <= '9') {
+            unit = unit * 16 + (p[i] - '0');
+
+        } else if (c >= 'a' && c <= 'f') {
+            unit = unit * 16 + (c - 'a' + 10);
+
+        } else {
+            return NGX_ERROR;
+        }
+    }
+
+    return unit;
+}
+
+
+static u_char *
+ngx_http_gateway_aggregate_encode_utf8(u_char *dst, ngx_int_t c)
+{
+    if (c < 0x80) {
+        *dst++ = (u_char) c;
+        return dst;
+    }
+
+    if (c < 0x800) {
+        *dst++ = (u_char) (0xc0 | c >> 6);
+        *dst++ = (u_char) (0x80 | (c & 0x3f));
+        return dst;
+    }
+
+    if (c < 0x10000) {
+        *dst++ = (u_char) (0xe0 | c >> 12);
+        *dst++ = (u_char) (0x80 | (c >> 6 & 0x3f));
+        *dst++ = (u_char) (0x80 | (c & 0x3f));
+        return dst;
+    }
+
+    *dst++ = (u_char) (0xf0 | c >> 18);
+    *dst++ = (u_char) (0x80 | (c >> 12 & 0x3f));
+    *dst++ = (u_char) (0x80 | (c >> 6 & 0x3f));
+    *dst++ = (u_char) (0x80 | (c & 0x3f));
+
+    return dst;
 }
 
 

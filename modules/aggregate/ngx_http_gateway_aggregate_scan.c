@@ -229,7 +229,7 @@ value:
 
     default:
 
-        if (c == 0xef && s->start == 0) {
+        if (c == 0xef && s->depth == 0 && s->start == 0) {
             scan_failed("starts with a byte order mark");
         }
 

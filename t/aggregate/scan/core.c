@@ -13,8 +13,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <jansson.h>
-
 #include "core.h"
 
 
@@ -48,12 +46,10 @@ core_free(ngx_pool_t *pool)
 
 
 void
-core_allocations(ngx_int_t n, ngx_uint_t jansson)
+core_allocations(ngx_int_t n)
 {
     core_left = n;
     core_has_failed = 0;
-
-    json_set_alloc_funcs(jansson ? core_new : malloc, free);
 }
 
 

@@ -17,12 +17,9 @@
 ngx_pool_t *core_pool(void);
 void core_free(ngx_pool_t *pool);
 
-/*
- * Lets one allocation of a pool or, if asked for, of jansson fail, that after
- * "n" more; -1: none.
- */
+/* Lets one allocation of a pool fail, that after "n" more; -1: none. */
 
-void core_allocations(ngx_int_t n, ngx_uint_t jansson);
+void core_allocations(ngx_int_t n);
 
 /* Tells whether it has. */
 

@@ -21,8 +21,7 @@
  *
  * What comes of it is printed: "ok" and texts in hex, or "declined".  Then it
  * is done again with each of its allocations failing in turn, which has to be
- * said by the module; with the argument "jansson" jansson's fail, too.  Each
- * text is in memory of just its size.
+ * said by the module.  Each text is in memory of just its size.
  */
 
 
@@ -75,10 +74,9 @@ static range_call_t  calls[] = {
 
 /* the allocation that fails, and what is told */
 
-static ngx_int_t   failing;
-static ngx_uint_t  jansson;
-static char        out[4 * ROOM];
-static char       *told;
+static ngx_int_t  failing;
+static char       out[4 * ROOM];
+static char      *told;
 
 
 int
@@ -87,8 +85,6 @@ main(int argc, char **argv)
     ngx_str_t  words[WORDS];
 
     static char  line[4 * ROOM];
-
-    jansson = (argc == 2 && ngx_strcmp(argv[1], "jansson") == 0);
 
     while (fgets(line, sizeof(line), stdin) != NULL) {
 
@@ -188,7 +184,7 @@ range_try(range_pt call, ngx_str_t *words)
     told = out;
     *told = '\0';
 
-    core_allocations(-1, 0);
+    core_allocations(-1);
     pool = core_pool();
 
     rc = call(pool, words);
@@ -204,7 +200,7 @@ range_try(range_pt call, ngx_str_t *words)
 static void
 range_start(void)
 {
-    core_allocations(failing, jansson);
+    core_allocations(failing);
 }
 
 
