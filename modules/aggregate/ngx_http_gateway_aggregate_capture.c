@@ -481,6 +481,8 @@ ngx_http_gateway_aggregate_link(ngx_http_gateway_aggregate_run_t *run,
 
     if (run->last && run->last->buf->last == pos) {
         run->last->buf->last = last;
+        run->last->buf->end = end;
+
         return NGX_OK;
     }
 
@@ -521,15 +523,13 @@ ngx_http_gateway_aggregate_copy(ngx_http_gateway_aggregate_run_t *run,
     u_char *p, size_t len)
 {
     off_t       length;
-    size_t      size, room;
+    size_t      size;
     u_char     *block;
     ngx_buf_t  *b;
 
-    b = run->last ? run->last->buf : NULL;
-    room = b ? b->end - b->last : 0;
-
-    if (room) {
-        size = ngx_min(room, len);
+    if (run->last) {
+        b = run->last->buf;
+        size = ngx_min((size_t) (b->end - b->last), len);
 
         b->last = ngx_cpymem(b->last, p, size);
         p += size;

@@ -211,6 +211,9 @@ ngx_http_gateway_aggregate_open(ngx_http_gateway_aggregate_cursor_t *cursor,
     ngx_str_t *text)
 {
     if (text->len < 2 || (text->data[0] != '{' && text->data[0] != '[')) {
+        cursor->pos = text->data;
+        cursor->last = text->data;
+
         return NGX_DECLINED;
     }
 

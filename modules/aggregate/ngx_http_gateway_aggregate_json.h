@@ -85,7 +85,8 @@ ngx_int_t ngx_http_gateway_aggregate_find(ngx_pool_t *pool, ngx_str_t *text,
 
 /*
  * Sets a cursor in front of the first member of an object, or element of an
- * array.  Returns NGX_OK, or NGX_DECLINED when "text" is neither.
+ * array.  Returns NGX_OK, or NGX_DECLINED when "text" is neither; there are
+ * none then.
  */
 
 ngx_int_t ngx_http_gateway_aggregate_open(

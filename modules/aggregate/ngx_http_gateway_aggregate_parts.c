@@ -21,8 +21,8 @@ static ngx_int_t ngx_http_gateway_aggregate_finish(ngx_conf_t *cf,
     ngx_http_gateway_aggregate_t *a);
 static ngx_int_t ngx_http_gateway_aggregate_add_nodes(ngx_conf_t *cf,
     ngx_http_gateway_aggregate_t *a, ngx_http_gateway_aggregate_part_t *part);
-static ngx_http_gateway_aggregate_node_t *
-    ngx_http_gateway_aggregate_find_node(ngx_array_t *nodes, ngx_str_t *name);
+static ngx_http_gateway_aggregate_node_t *ngx_http_gateway_aggregate_find_node(
+    ngx_array_t *nodes, ngx_str_t *name);
 static ngx_http_gateway_aggregate_node_t *ngx_http_gateway_aggregate_add_node(
     ngx_conf_t *cf, ngx_array_t *nodes, ngx_str_t *name);
 static ngx_int_t ngx_http_gateway_aggregate_add_dependencies(ngx_conf_t *cf,

@@ -75,10 +75,12 @@ ngx_http_gateway_aggregate_make_runs(
         }
     }
 
-    state->runs = ngx_pcalloc(pool,
-                         (n ? n : 1) * sizeof(ngx_http_gateway_aggregate_run_t));
-    if (state->runs == NULL) {
-        return NGX_ERROR;
+    if (n) {
+        state->runs = ngx_pcalloc(pool,
+                               n * sizeof(ngx_http_gateway_aggregate_run_t));
+        if (state->runs == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     state->nruns = n;
