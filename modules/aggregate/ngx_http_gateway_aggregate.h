@@ -390,8 +390,8 @@ ngx_int_t ngx_http_gateway_aggregate_answer(
 
 /*
  * Adds the bytes that a run keeps to "texts", an array of ngx_str_t; makes a
- * chain of them and sets its length.  Return NGX_OK and the chain, or
- * NGX_ERROR and NULL when there is no memory.
+ * chain of them, of which there has to be one, and sets its length.  Return
+ * NGX_OK and the chain, or NGX_ERROR and NULL when there is no memory.
  */
 
 ngx_int_t ngx_http_gateway_aggregate_add_run(

@@ -573,6 +573,10 @@ ngx_http_gateway_aggregate_make_chain(ngx_http_request_t *r,
         b->last = p;
     }
 
+    if (b == NULL) {
+        return NULL;
+    }
+
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
 
