@@ -369,7 +369,6 @@ ngx_http_gateway_aggregate_settle_run(ngx_http_gateway_aggregate_run_t *run)
 void
 ngx_http_gateway_aggregate_abort_run(ngx_http_gateway_aggregate_run_t *run)
 {
-    ngx_event_t                       *wev;
     ngx_http_request_t                *sr;
     ngx_http_gateway_aggregate_ctx_t  *ctx;
 
@@ -396,24 +395,7 @@ ngx_http_gateway_aggregate_abort_run(ngx_http_gateway_aggregate_run_t *run)
         return;
     }
 
-    if (ngx_http_gateway_subrequest_abort(sr) == NGX_OK) {
-        return;
-    }
+    /* at worst it goes on without being listened to */
 
-    /*
-     * It goes on without being listened to.  What waits for the timer of the
-     * client's connection goes on now: the timer does not outlive the request.
-     */
-
-    wev = sr->connection->write;
-
-    if (wev->delayed && sr->upstream == NULL) {
-        wev->delayed = 0;
-
-        if (wev->timer_set) {
-            ngx_del_timer(wev);
-        }
-
-        (void) ngx_http_post_request(sr, NULL);
-    }
+    (void) ngx_http_gateway_subrequest_abort(sr);
 }

@@ -32,6 +32,9 @@ static ngx_int_t ngx_http_gateway_subrequest_set_body(ngx_http_request_t *sr,
     ngx_http_gateway_subrequests_t *s, ngx_http_gateway_subrequest_t *sub);
 static ngx_int_t ngx_http_gateway_subrequest_set_variables(
     ngx_http_request_t *sr, ngx_http_gateway_subrequests_t *s);
+static void ngx_http_gateway_subrequest_hurry(ngx_http_request_t *sr);
+static ngx_int_t ngx_http_gateway_subrequest_no_content(
+    ngx_http_request_t *sr);
 static void ngx_http_gateway_subrequest_leave_cache(ngx_http_request_t *sr);
 
 
@@ -551,9 +554,9 @@ ngx_http_gateway_subrequest_set_variables(ngx_http_request_t *sr,
 ngx_int_t
 ngx_http_gateway_subrequest_abort(ngx_http_request_t *sr)
 {
-    ngx_http_upstream_t      *u;
-    ngx_http_cleanup_pt       handler;
-    ngx_http_event_handler_pt  write_handler;
+    ngx_http_upstream_t        *u;
+    ngx_http_cleanup_pt         handler;
+    ngx_http_event_handler_pt   write_handler;
 
     u = sr->upstream;
     write_handler = sr->write_event_handler;
@@ -582,6 +585,7 @@ ngx_http_gateway_subrequest_abort(ngx_http_request_t *sr)
 #endif
 
     if (write_handler != ngx_http_handler) {
+        ngx_http_gateway_subrequest_hurry(sr);
         return NGX_DECLINED;
     }
 
@@ -590,6 +594,42 @@ ngx_http_gateway_subrequest_abort(ngx_http_request_t *sr)
     sr->write_event_handler = ngx_http_request_empty_handler;
     ngx_http_finalize_request(sr, NGX_DONE);
 
+    return NGX_OK;
+}
+
+
+/*
+ * What waits before its content is made does not make it any more.  What waits
+ * for the timer of the client's connection, as limit_req does, goes on now:
+ * the timer does not outlive the request.
+ */
+
+static void
+ngx_http_gateway_subrequest_hurry(ngx_http_request_t *sr)
+{
+    ngx_event_t  *wev;
+
+    sr->content_handler = ngx_http_gateway_subrequest_no_content;
+
+    wev = sr->connection->write;
+
+    if (!wev->delayed || sr->upstream) {
+        return;
+    }
+
+    wev->delayed = 0;
+
+    if (wev->timer_set) {
+        ngx_del_timer(wev);
+    }
+
+    (void) ngx_http_post_request(sr, NULL);
+}
+
+
+static ngx_int_t
+ngx_http_gateway_subrequest_no_content(ngx_http_request_t *sr)
+{
     return NGX_OK;
 }
 
