@@ -7,6 +7,7 @@ package Bench;
 #     name, request    {path, token, bad_token, tokens}, or a sub returning it
 #     raw              the side they are compared with (Bench::Gateway)
 #     cases            [{name, title, side, target, needs, optional}, ...]
+#     rounds           share of the rounds asked for, 0.6: 3 instead of 5
 #     openssl          algorithm of `openssl speed` measured in each round
 #
 # or, for what is not CPU time: name, title and run, a sub returning a result.
@@ -198,14 +199,15 @@ sub measure_group {
     $request = $request->() if ref $request eq 'CODE';
 
     my (@raw, %seen, @verify);
+    my $rounds = int($self->{rounds} * ($group->{rounds} || 1) + 0.5) || 1;
 
-    for my $round (1 .. $self->{rounds}) {
+    for my $round (1 .. $rounds) {
         push @verify, openssl_verify($self, $group->{openssl})
             if $group->{openssl};
 
         for my $case (@cases) {
             $self->progress("$group->{module}/$case->{name}, "
-                . "round $round of $self->{rounds}");
+                . "round $round of $rounds");
             push @raw, measure($self, 'raw', $group->{raw}, $request);
             push @{ $seen{$case->{name}} },
                 { %{ measure($self, $case->{name}, $case->{side}, $request) },
