@@ -15,6 +15,8 @@
 #include "ngx_http_gateway_aggregate.h"
 
 
+static ngx_uint_t ngx_http_gateway_aggregate_is_inside(ngx_http_request_t *r,
+    ngx_http_gateway_aggregate_t *a);
 static ngx_int_t ngx_http_gateway_aggregate_not_allowed(
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_gateway_aggregate_header_filter(
@@ -150,6 +152,12 @@ ngx_http_gateway_aggregate_handler(ngx_http_request_t *r)
 
     alcf = ngx_http_get_module_loc_conf(r, ngx_http_gateway_aggregate_module);
 
+    if (ngx_http_gateway_aggregate_is_inside(r, alcf->aggregate)) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "the aggregate \"%V\" is a part of itself", &r->uri);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     if (ngx_http_gateway_aggregate_create_ctx(r) == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -181,6 +189,29 @@ ngx_http_gateway_aggregate_handler(ngx_http_request_t *r)
     ngx_http_gateway_aggregate_start(r);
 
     return NGX_DONE;
+}
+
+
+/* core's limit of nesting alone would let subrequests multiply up to it */
+
+static ngx_uint_t
+ngx_http_gateway_aggregate_is_inside(ngx_http_request_t *r,
+    ngx_http_gateway_aggregate_t *a)
+{
+    ngx_http_gateway_aggregate_run_t  *run;
+
+    while (r != r->main) {
+
+        run = ngx_http_gateway_aggregate_get_run(r);
+
+        if (run && run->state->ctx->aggregate == a) {
+            return 1;
+        }
+
+        r = r->parent;
+    }
+
+    return 0;
 }
 
 
@@ -362,6 +393,20 @@ ngx_http_gateway_aggregate_merge_loc_conf(ngx_conf_t *cf, void *parent,
 {
     ngx_http_gateway_aggregate_loc_conf_t *prev = parent;
     ngx_http_gateway_aggregate_loc_conf_t *conf = child;
+
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* "if" and "limit_except" are locations without a handler of their own */
+
+    if (conf->aggregate == NULL && (clcf->noname || clcf->lmt_excpt)) {
+        conf->aggregate = prev->aggregate;
+
+        if (clcf->lmt_excpt && clcf->handler == NULL && conf->aggregate) {
+            clcf->handler = ngx_http_gateway_aggregate_handler;
+        }
+    }
 
     if (conf->methods == 0) {
         conf->methods = prev->methods;
