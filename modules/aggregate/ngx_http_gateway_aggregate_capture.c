@@ -128,6 +128,12 @@ ngx_http_gateway_aggregate_capture_header(
         }
     }
 
+    /* no body follows, not even an empty one */
+
+    if (sr->header_only) {
+        run->complete = 1;
+    }
+
     ngx_http_gateway_aggregate_unbuffer(run);
 }
 
