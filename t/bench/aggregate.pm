@@ -9,14 +9,25 @@ use warnings;
 use HTTP::Tiny;
 use JSON::PP ();
 
+use Bench::Client;
 use Bench::Gateway;
 use Bench::Measure;
-use Bench::Process qw(write_file);
+use Bench::Process qw(capture free_port read_file write_file);
 
 use constant {
-    MODULE => 'ngx_http_gateway_aggregate_module',
-    NAMES  => [qw(user orders ads)],
-    LARGE  => 25_700,
+    MODULE  => 'ngx_http_gateway_aggregate_module',
+    NAMES   => [qw(user orders ads)],
+    LARGE   => 25_700,
+
+    # latency: what a part takes, milliseconds; requests a second; seconds of
+    # them, and how often
+    WAIT    => 50,
+    RATE    => 100,
+    SECONDS => 2,
+    TIMES   => 3,
+
+    # memory: requests held at once
+    HELD    => 200,
 };
 
 my $bench;
@@ -195,6 +206,172 @@ END
 };
 
 
+# The 99th percentile of three parts that take 50 ms each, and of one of them
+# that is proxied as it is, in turn: what the machine adds is in both.
+
+my $latency = sub {
+    my $wait = $bench->compiled('aggregate_wait');
+    my $service = free_port();
+    my $gateway = Bench::Gateway->gateway($bench, 'latency', {
+        modules => [MODULE],
+        http    => <<"END",
+    upstream slow {
+        server 127.0.0.1:$service;
+        keepalive 256;
+        keepalive_requests 1000000000;
+    }
+
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+END
+        server  => <<'END',
+location = /part {
+            proxy_pass http://slow;
+        }
+END
+        content => <<'END',
+gateway_aggregate {
+                part user   /part;
+                part orders /part;
+                part ads    /part;
+            }
+END
+    });
+    my %seen;
+
+    for (1 .. TIMES) {
+        my ($status, $report) = capture($bench->{load_cpu}, $wait, $service,
+            WAIT, $gateway->{port}, RATE, SECONDS, '/', '/part');
+
+        my $asked = RATE * SECONDS;
+        my %p99 = $report
+            =~ m{^(/\w*): answered $asked .*p99 ([\d.]+) .*bytes [1-9]}mg;
+
+        # the three texts without the white space behind them, and their names
+        die "bench: latency: aggregate_wait reports:\n$report"
+            if $status != 0 || keys %p99 != 2
+               || $report !~ m{^/: .* bytes 200$}m;
+
+        push @{ $seen{$_} }, $p99{$_} for keys %p99;
+    }
+
+    $gateway->stop_it;
+
+    my ($own, $one) = map { Bench::spread(@{ $seen{$_} }) } '/', '/part';
+
+    return (
+        figure => $own->{median},
+        unit   => 'ms, 99th percentile',
+        spread => $own,
+        text   => sprintf('p99 %.2f ms (%.2f..%.2f), one part alone %.2f '
+            . '(%.2f..%.2f)', map { @$_{qw(median min max)} } $own, $one),
+        target => { kind => 'ms', value => 55 },
+        met    => $own->{median} < 55 ? 1 : 0,
+        noise  => $one->{max} < 55 ? []
+                  : [sprintf 'one part alone takes up to %.0f ms', $one->{max}],
+    );
+};
+
+
+# What a worker holds for a request at the moment at which it answers: many are
+# kept there by a limit of their rate, and the growth of what the worker has
+# written to is divided by their number.  The connections have been there
+# before, idle, so that they are not in it; nor are sockets' buffers, which are
+# the kernel's.
+
+my $held = sub {
+    my ($size, $together) = @_;
+    my $side = $own->($size);
+    my $gateway = Bench::Gateway->gateway($bench, 'memory', { %$side,
+        location => 'limit_rate 1;',
+        server   => $side->{server}
+                    . "        location = /idle {\n            return 204;\n"
+                    . "        }\n",
+    });
+    my $idle = "GET /idle HTTP/1.1\r\nHost: bench.example\r\n\r\n";
+    my $whole = "GET / HTTP/1.1\r\nHost: bench.example\r\n\r\n";
+    my @sockets = map { Bench::Client->new($gateway->{port})->connect }
+        1 .. HELD;
+
+    for my $socket (@sockets) {
+        ask($socket, $idle);
+        begun($socket);
+    }
+
+    my $before = dirty($gateway);
+
+    for my $socket (@sockets) {
+        ask($socket, $whole);
+        begun($socket) if !$together;
+    }
+
+    if ($together) {
+        begun($_) for @sockets;
+    }
+
+    my $growth = (dirty($gateway) - $before) / HELD;
+
+    $gateway->stop_it;
+    return $growth;
+};
+
+
+sub ask {
+    my ($socket, $request) = @_;
+
+    defined syswrite($socket, $request)
+        or die "bench: memory: write(): $!\n";
+    return;
+}
+
+
+sub begun {
+    my ($socket) = @_;
+    vec(my $bits = '', fileno $socket, 1) = 1;
+
+    die "bench: memory: no answer begins\n"
+        if !select($bits, undef, undef, 10)
+           || !sysread $socket, my $bytes, 65536;
+    return;
+}
+
+
+# Private_Dirty, in bytes.
+
+sub dirty {
+    my ($gateway) = @_;
+    my ($kb) = read_file("/proc/$gateway->{worker}/smaps_rollup")
+        =~ /^Private_Dirty:\s*(\d+) kB/m;
+
+    return $kb * 1024;
+}
+
+
+my $memory = sub {
+    $port->();
+
+    my $bytes = length '{"user":,"orders":,"ads":}';
+    $bytes += length for @{ $texts{large} };
+
+    my $target = 1.3 * $bytes + 16 * 1024;
+    my $each = Bench::spread(map { $held->('large', 1) } 1 .. 3);
+    my $alone = Bench::spread(map { $held->('large', 0) } 1 .. 3);
+
+    return (
+        figure => $each->{median},
+        unit   => 'bytes for each request',
+        spread => $each,
+        text   => sprintf('%.1f KB for an answer of %.1f KB, of %d asked for '
+            . 'at once (%.1f..%.1f); one after the other %.1f',
+            $each->{median} / 1024, $bytes / 1024, HELD,
+            $each->{min} / 1024, $each->{max} / 1024,
+            $alone->{median} / 1024),
+        target => { kind => 'bytes', value => $target },
+        met    => $each->{median} <= $target ? 1 : 0,
+    );
+};
+
+
 my @lua = ('ndk_http_module', 'ngx_http_lua_module');
 
 my $lua = sub {
@@ -301,5 +478,11 @@ sub {
             $cjson, [cjson_needs()], 0.1, 0.4),
         beside('large', 'large_njs', 'likewise, beside njs', $njs, \@njs,
             0.1, 0.4),
+
+        { name => 'latency', title => '3 parts of ' . WAIT . ' ms each, '
+              . RATE . ' requests/s', run => $latency, needs => [MODULE] },
+
+        { name => 'memory', title => '3 parts of 25.7 KB', run => $memory,
+          needs => [MODULE] },
     );
 };
