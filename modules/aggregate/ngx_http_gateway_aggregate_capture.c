@@ -128,9 +128,12 @@ ngx_http_gateway_aggregate_capture_header(
         }
     }
 
-    /* no body follows, not even an empty one */
+    /* no body may follow, not even an empty one */
 
-    if (sr->header_only) {
+    if (sr->header_only
+        || run->status == NGX_HTTP_NO_CONTENT
+        || run->status == NGX_HTTP_NOT_MODIFIED)
+    {
         run->complete = 1;
     }
 
