@@ -244,7 +244,7 @@ ngx_http_gateway_aggregate_prepare_buffer(
 {
     off_t                                   length;
     size_t                                  preread;
-    u_char                                 *p;
+    u_char                                 *p, *start;
     ngx_buf_t                              *b;
     ngx_http_gateway_aggregate_loc_conf_t  *alcf;
 
@@ -272,10 +272,16 @@ ngx_http_gateway_aggregate_prepare_buffer(
         return NGX_ERROR;
     }
 
+    start = b->start;
+
     b->start = p;
     b->last = ngx_cpymem(p, b->pos, preread);
     b->pos = p;
     b->end = p + length;
+
+    /* header fields have been copied out of it */
+
+    (void) ngx_pfree(run->sr->pool, start);
 
     return NGX_OK;
 }
