@@ -113,6 +113,10 @@ ngx_http_gateway_aggregate_send(ngx_http_gateway_aggregate_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    /* conditions of the request are about something that has no validators */
+
+    r->disable_not_modified = 1;
+
     r->headers_out.status = NGX_HTTP_OK;
     r->headers_out.content_length_n = length;
 

@@ -51,6 +51,8 @@ ngx_http_gateway_aggregate_send_passed(ngx_http_gateway_aggregate_ctx_t *ctx,
         }
     }
 
+    r->disable_not_modified = 1;
+
     r->headers_out.status = run->status;
     r->headers_out.content_length_n = length;
     r->headers_out.content_type = sr->headers_out.content_type;

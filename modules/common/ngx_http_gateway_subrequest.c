@@ -18,6 +18,10 @@
 #include "ngx_http_gateway_subrequest.h"
 
 
+static ngx_uint_t ngx_http_gateway_subrequest_is_connection(
+    ngx_table_elt_t *h);
+static ngx_uint_t ngx_http_gateway_subrequest_is_option(ngx_http_request_t *r,
+    ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_gateway_subrequest_is_named(ngx_str_t *value,
     ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_gateway_subrequest_of_body(ngx_table_elt_t *h);
@@ -148,8 +152,8 @@ ngx_int_t
 ngx_http_gateway_subrequests(ngx_http_request_t *r,
     ngx_http_gateway_subrequests_t *s, ngx_array_t *variables)
 {
-    ngx_str_t         lowcase, *connection;
-    ngx_uint_t        i, n, pass;
+    ngx_str_t         lowcase;
+    ngx_uint_t        i, n, pass, options;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
@@ -161,8 +165,16 @@ ngx_http_gateway_subrequests(ngx_http_request_t *r,
     }
 
     n = 0;
+    options = 0;
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            options |= ngx_http_gateway_subrequest_is_connection(&h[i]);
+        }
+
         n += part->nelts;
     }
 
@@ -171,8 +183,6 @@ ngx_http_gateway_subrequests(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    connection = r->headers_in.connection ? &r->headers_in.connection->value
-                                          : NULL;
     n = 0;
 
     for (pass = 0; pass < 2; pass++) {
@@ -191,9 +201,8 @@ ngx_http_gateway_subrequests(ngx_http_request_t *r,
                 lowcase.data = h[i].lowcase_key;
 
                 if (ngx_http_gateway_subrequest_drops(&lowcase)
-                    || (connection
-                        && ngx_http_gateway_subrequest_is_named(connection,
-                                                                &h[i])))
+                    || (options
+                        && ngx_http_gateway_subrequest_is_option(r, &h[i])))
                 {
                     continue;
                 }
@@ -213,7 +222,43 @@ ngx_http_gateway_subrequests(ngx_http_request_t *r,
 }
 
 
-/* is the field a connection option, RFC 9110, section 7.6.1 */
+static ngx_uint_t
+ngx_http_gateway_subrequest_is_connection(ngx_table_elt_t *h)
+{
+    return h->key.len == sizeof("connection") - 1
+           && ngx_strncmp(h->lowcase_key, "connection",
+                          sizeof("connection") - 1)
+              == 0;
+}
+
+
+/* does a field Connection name it, RFC 9110, section 7.6.1 */
+
+static ngx_uint_t
+ngx_http_gateway_subrequest_is_option(ngx_http_request_t *r,
+    ngx_table_elt_t *h)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *c;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+
+        c = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (ngx_http_gateway_subrequest_is_connection(&c[i])
+                && ngx_http_gateway_subrequest_is_named(&c[i].value, h))
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
 
 static ngx_uint_t
 ngx_http_gateway_subrequest_is_named(ngx_str_t *value, ngx_table_elt_t *h)
