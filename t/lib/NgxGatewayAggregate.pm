@@ -190,7 +190,10 @@ sub _requests {
 
         if ($code == 200 && defined $aggregate) {
             $head{'Content-Type'} //= 'application/json';
-            $head{'Content-Length'} //= length $body if !ref $body;
+
+            if (!ref $body && !exists $head{'Content-Length'}) {
+                $head{'Content-Length'} = length $body;
+            }
         }
 
         push @requests, $o{request} // 'GET /' . ($o{at} // 't')
