@@ -10,7 +10,7 @@ use NgxGatewayAggregate;
 use Test::Nginx::Socket 'no_plan';
 
 our $Options = qr{allowed are "optional", "default=", "timeout=", "method=", "body=", "select=", "only=", "except=", "rename=", "header=", "status=", "errors=", "each=", "max=" and "concurrency="};
-our $Name = qr{it must be "\.", or the name of a member, as "user" or "user/orders", without spaces, quotes, backslashes and any of ",;<>"};
+our $Name = qr{it must be "\.", or the name of a member, as "user" or "user/orders", without spaces, quotes, backslashes and any of ",;<>", in UTF-8};
 our $Default = qr{it must be a JSON text; one with braces, spaces or quotes is quoted whole: 'default=\{"a":1\}'};
 our $List = qr{it must be a list "NAME,NAME,\.\.\." of different members};
 our $Rename = qr{it must be a list "FROM:TO,FROM:TO,\.\.\." in which no name stands twice on one side};
@@ -1892,7 +1892,7 @@ gateway_aggregate_server_timing;
 gateway_aggregate_methods GET HEAD POST PUT DELETE PATCH OPTIONS;
 gateway_aggregate_timeout 1h;
 gateway_aggregate_max_part_size 100k;
-gateway_aggregate_max_size 1g;
+gateway_aggregate_max_size 1024m;
 gateway_aggregate_max_depth 1;
 gateway_aggregate_server_timing on;
 --- locations eval
@@ -1922,4 +1922,4 @@ _EOC_
 --- parts eval
 "part a /f/a rename=b:a\xff;"
 --- emerg eval
-[qr/invalid parameter "rename=b:a/, $main::Rename]
+[qr/invalid parameter "rename=b:a.*" in "part", it must be in UTF-8/]
