@@ -168,6 +168,7 @@ typedef struct {
     ngx_chain_t                           *out;      /* what came, then the */
     ngx_chain_t                           *last;     /* value */
     off_t                                  size;
+    off_t                                  reserved; /* counted in ctx->size */
     ngx_uint_t                             status;
     ngx_http_gateway_aggregate_scan_t      scan;
 
@@ -234,7 +235,7 @@ struct ngx_http_gateway_aggregate_ctx_s {
 
     ngx_event_t                            timer;
     ngx_msec_t                             start;
-    off_t                                  size;     /* of all bodies */
+    off_t                                  size;     /* kept or to be kept */
 
     ngx_str_t                              status;
     ngx_str_t                              missing;
@@ -266,6 +267,10 @@ char *ngx_http_gateway_aggregate(ngx_conf_t *cf, ngx_command_t *cmd,
 
 char *ngx_http_gateway_aggregate_set_options(ngx_conf_t *cf,
     ngx_http_gateway_aggregate_part_t *part);
+
+/* Tells whether "text" is valid UTF-8. */
+
+ngx_uint_t ngx_http_gateway_aggregate_is_utf8(ngx_str_t *text);
 
 /* Escapes "text" for a JSON string, in memory of "pool". */
 

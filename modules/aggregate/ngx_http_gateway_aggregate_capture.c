@@ -22,6 +22,8 @@
 #define NGX_HTTP_GATEWAY_AGGREGATE_BLOCK  4096
 
 
+static ngx_uint_t ngx_http_gateway_aggregate_fits(
+    ngx_http_gateway_aggregate_run_t *run);
 static ngx_uint_t ngx_http_gateway_aggregate_succeeds(
     ngx_http_gateway_aggregate_part_t *part, ngx_uint_t status);
 static void ngx_http_gateway_aggregate_add_caching(
@@ -82,9 +84,6 @@ ngx_http_gateway_aggregate_capture_header(
 
     if (ngx_http_gateway_aggregate_succeeds(part, run->status)) {
 
-        alcf = ngx_http_get_module_loc_conf(run->state->ctx->request,
-                                           ngx_http_gateway_aggregate_module);
-
         if (sr->headers_out.content_encoding
             && sr->headers_out.content_encoding->hash
             && sr->headers_out.content_encoding->value.len
@@ -96,15 +95,13 @@ ngx_http_gateway_aggregate_capture_header(
                                             NGX_HTTP_GATEWAY_AGGREGATE_OTHER,
                                             "the answer is compressed");
 
-        } else if (sr->headers_out.content_length_n
-                   > (off_t) alcf->max_part_size)
-        {
-            ngx_http_gateway_aggregate_refuse(run,
-                                              "the answer is too large");
+        } else if (ngx_http_gateway_aggregate_fits(run)) {
+            alcf = ngx_http_get_module_loc_conf(run->state->ctx->request,
+                                           ngx_http_gateway_aggregate_module);
 
-        } else {
             ngx_http_gateway_aggregate_scan_init(&run->scan, alcf->max_depth);
             ngx_http_gateway_aggregate_add_caching(run);
+
             run->takes = 1;
             run->checks = 1;
         }
@@ -114,7 +111,11 @@ ngx_http_gateway_aggregate_capture_header(
                                         NGX_HTTP_GATEWAY_AGGREGATE_TIMEOUT,
                                         "it timed out");
 
-    } else if (!run->answered && run->status == NGX_HTTP_BAD_GATEWAY) {
+    } else if ((!run->answered && run->status == NGX_HTTP_BAD_GATEWAY)
+               || run->status == 0)
+    {
+        /* without a status it is not HTTP, or HTTP/0.9 at best */
+
         ngx_http_gateway_aggregate_fail(run, NGX_HTTP_GATEWAY_AGGREGATE_OTHER,
                                         "no server gave a valid answer");
 
@@ -124,7 +125,7 @@ ngx_http_gateway_aggregate_capture_header(
                                         "its status is not one of success");
 
         if (part->pass && run->status >= 400 && run->status < 500) {
-            run->takes = 1;
+            run->takes = ngx_http_gateway_aggregate_fits(run);
         }
     }
 
@@ -138,6 +139,43 @@ ngx_http_gateway_aggregate_capture_header(
     }
 
     ngx_http_gateway_aggregate_unbuffer(run);
+}
+
+
+/* a body that is known to be too large is not begun with */
+
+static ngx_uint_t
+ngx_http_gateway_aggregate_fits(ngx_http_gateway_aggregate_run_t *run)
+{
+    off_t                                   length;
+    ngx_http_gateway_aggregate_ctx_t       *ctx;
+    ngx_http_gateway_aggregate_loc_conf_t  *alcf;
+
+    ctx = run->state->ctx;
+    length = run->sr->headers_out.content_length_n;
+
+    alcf = ngx_http_get_module_loc_conf(ctx->request,
+                                        ngx_http_gateway_aggregate_module);
+
+    if (length > (off_t) alcf->max_part_size) {
+        ngx_http_gateway_aggregate_refuse(run, "the answer is too large");
+        return 0;
+    }
+
+    if (length <= 0) {
+        return 1;
+    }
+
+    run->reserved = length;
+    ctx->size += length;
+
+    if (ctx->size > (off_t) alcf->max_size) {
+        ngx_http_gateway_aggregate_refuse(run,
+                                          "the whole answer is too large");
+        return 0;
+    }
+
+    return 1;
 }
 
 
@@ -242,11 +280,10 @@ static ngx_int_t
 ngx_http_gateway_aggregate_prepare_buffer(
     ngx_http_gateway_aggregate_run_t *run, ngx_http_upstream_t *u)
 {
-    off_t                                   length;
-    size_t                                  preread;
-    u_char                                 *p, *start;
-    ngx_buf_t                              *b;
-    ngx_http_gateway_aggregate_loc_conf_t  *alcf;
+    off_t       length;
+    size_t      preread;
+    u_char     *p, *start;
+    ngx_buf_t  *b;
 
     length = run->sr->headers_out.content_length_n;
 
@@ -254,16 +291,6 @@ ngx_http_gateway_aggregate_prepare_buffer(
     preread = b->last - b->pos;
 
     if (length <= (off_t) preread) {
-        return NGX_OK;
-    }
-
-    alcf = ngx_http_get_module_loc_conf(run->state->ctx->request,
-                                        ngx_http_gateway_aggregate_module);
-
-    if (length > (off_t) alcf->max_part_size
-        || run->state->ctx->size + length > (off_t) alcf->max_size)
-    {
-        ngx_http_gateway_aggregate_refuse(run, "the answer is too large");
         return NGX_OK;
     }
 
@@ -344,7 +371,11 @@ ngx_http_gateway_aggregate_take(ngx_http_gateway_aggregate_run_t *run,
 
     alcf = ngx_http_get_module_loc_conf(ctx->request,
                                         ngx_http_gateway_aggregate_module);
-    ctx->size += len;
+
+    if (run->size > run->reserved) {
+        ctx->size += run->size - run->reserved;
+        run->reserved = run->size;
+    }
 
     if (run->size > (off_t) alcf->max_part_size) {
         ngx_http_gateway_aggregate_refuse(run, "the answer is too large");
@@ -402,7 +433,11 @@ ngx_http_gateway_aggregate_invalid_text(ngx_http_gateway_aggregate_run_t *run)
 
     type = &run->sr->headers_out.content_type;
 
-    if (run->size && type->len && !ngx_http_gateway_aggregate_is_json(type)) {
+    if (run->size
+        && run->scan.start == run->scan.offset
+        && type->len
+        && !ngx_http_gateway_aggregate_is_json(type))
+    {
         ngx_http_gateway_aggregate_fail(run, NGX_HTTP_GATEWAY_AGGREGATE_OTHER,
                                         "the answer is not JSON, nor is its "
                                         "type");
@@ -607,7 +642,9 @@ ngx_http_gateway_aggregate_make_room(ngx_http_gateway_aggregate_run_t *run)
     alcf = ngx_http_get_module_loc_conf(run->state->ctx->request,
                                         ngx_http_gateway_aggregate_module);
 
-    rest = alcf->max_part_size - run->size + NGX_HTTP_GATEWAY_AGGREGATE_BLOCK;
+    rest = ngx_min(alcf->max_part_size - run->size,
+                   alcf->max_size - run->state->ctx->size)
+           + NGX_HTTP_GATEWAY_AGGREGATE_BLOCK;
 
     if (u->length > 0 && u->length <= (off_t) rest) {
         size = ngx_max((size_t) u->length, (size_t) run->size / 4);

@@ -369,6 +369,10 @@ ngx_http_gateway_aggregate_set_rename(ngx_conf_t *cf,
         rename->to.data = p + 1;
         rename->to.len = pair[i].len - rename->from.len - 1;
 
+        if (!ngx_http_gateway_aggregate_is_utf8(&rename->to)) {
+            return "it must be in UTF-8";
+        }
+
         if (ngx_http_gateway_aggregate_escape(cf->pool, &rename->to,
                                               &rename->escaped)
             != NGX_OK)
@@ -450,6 +454,30 @@ ngx_http_gateway_aggregate_split(ngx_conf_t *cf, ngx_str_t *value)
 
         p = comma + 1;
     }
+}
+
+
+ngx_uint_t
+ngx_http_gateway_aggregate_is_utf8(ngx_str_t *text)
+{
+    u_char  *p, *last;
+
+    p = text->data;
+    last = p + text->len;
+
+    while (p < last) {
+
+        if (*p < 0x80) {
+            p++;
+            continue;
+        }
+
+        if (ngx_utf8_decode(&p, last - p) > 0x10ffff) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

@@ -184,7 +184,7 @@ ngx_http_gateway_aggregate_set_name(ngx_conf_t *cf,
         }
     }
 
-    if (ngx_utf8_length(value->data, value->len) > value->len) {
+    if (!ngx_http_gateway_aggregate_is_utf8(value)) {
         goto invalid;
     }
 
@@ -243,7 +243,7 @@ invalid:
                        "invalid name \"%V\" of a part, it must be \".\", or "
                        "the name of a member, as \"user\" or \"user/orders\", "
                        "without spaces, quotes, backslashes and any of "
-                       "\",;<>\"", value);
+                       "\",;<>\", in UTF-8", value);
     return NGX_ERROR;
 }
 

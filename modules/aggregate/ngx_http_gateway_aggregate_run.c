@@ -261,6 +261,10 @@ ngx_http_gateway_aggregate_done(ngx_http_request_t *sr, void *data,
         return rc;
     }
 
+    /* see ngx_http_gateway_subrequest() */
+
+    sr->background = 1;
+
     if (rc == NGX_ERROR
         || rc == NGX_HTTP_CLOSE
         || rc == NGX_HTTP_REQUEST_TIME_OUT
@@ -294,6 +298,12 @@ ngx_http_gateway_aggregate_done(ngx_http_request_t *sr, void *data,
     }
 
     run->ended = 1;
+
+    /* of an empty body there may be no buffer, not even the last one */
+
+    if (sr->header_sent && sr->headers_out.content_length_n == run->size) {
+        run->complete = 1;
+    }
 
     if (ngx_http_gateway_aggregate_wake(run->state->ctx) != NGX_OK) {
 

@@ -663,8 +663,11 @@ ngx_http_gateway_aggregate_expire(ngx_http_gateway_aggregate_state_t *state,
     }
 
     reason = whole ? all : part;
-    state->status = NGX_HTTP_GATEWAY_TIME_OUT;
     state->running = 0;
+
+    if (state->state == NGX_HTTP_GATEWAY_AGGREGATE_RUNNING) {
+        state->status = NGX_HTTP_GATEWAY_TIME_OUT;
+    }
 
     ngx_http_gateway_aggregate_fail_state(state,
                                 NGX_HTTP_GATEWAY_AGGREGATE_TIMEOUT, &reason);

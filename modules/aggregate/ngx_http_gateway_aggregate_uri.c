@@ -6,8 +6,8 @@
 
 /*
  * Owns the URIs of parts: "/users/<session/id>?lang=<$arg_lang>".  What "<...>"
- * stands for is percent-encoded, so that a value never changes which request
- * is made, only what is asked for.
+ * stands for is percent-encoded: a value never adds an argument, ends the path
+ * or leads out of it.
  */
 
 

@@ -323,6 +323,14 @@ ngx_http_gateway_subrequest(ngx_http_request_t *r,
         sr->valid_unparsed_uri = 1;
     }
 
+    /*
+     * An upstream does not use a stale answer while it updates the cache when
+     * the request is in the background already.  Nothing else looks at it until
+     * the request ends, when the post_subrequest handler says what it is.
+     */
+
+    sr->background = 0;
+
     /* what is taken in filters is looked at */
 
     sr->filter_need_in_memory = 1;

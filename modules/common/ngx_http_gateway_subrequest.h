@@ -93,7 +93,8 @@ ngx_int_t ngx_http_gateway_subrequests(ngx_http_request_t *r,
     ngx_http_gateway_subrequests_t *s, ngx_array_t *variables);
 
 /*
- * Starts a subrequest; it runs as soon as posted requests do.  Returns it, or
+ * Starts a subrequest; it runs as soon as posted requests do.  The handler of
+ * sub->post has to set "background" of it whenever it is called.  Returns it, or
  * NULL on an error after which "r" has to be finalized: before 1.27.5 nginx
  * may leave the subrequest half made.
  */
