@@ -413,9 +413,10 @@ my $cjson = sub {
     return $lua->($size, <<'HTTP', <<'END');
     init_by_lua_block { cjson = require "cjson" }
 HTTP
-local answer = cjson.encode({ user = cjson.decode(user.body),
-                                              orders = cjson.decode(orders.body),
-                                              ads = cjson.decode(ads.body) })
+local answer = cjson.encode({
+                    user = cjson.decode(user.body),
+                    orders = cjson.decode(orders.body),
+                    ads = cjson.decode(ads.body) })
 END
 };
 
@@ -447,12 +448,12 @@ sub beside {
         name => $name,
         request => { path => '/' },
         raw => $raw->($size),
-        rounds => $rounds,
         cases => [
             { name => $name, title => $title,
               side => $own->($size),
               needs => [MODULE, @$needs],
               optional => 1,
+              rounds => $rounds,
               $target ? (target => { ratio => $target }) : () },
         ],
     };
