@@ -96,8 +96,8 @@ ngx_int_t ngx_http_gateway_subrequests(ngx_http_request_t *r,
  * Starts a subrequest; it runs as soon as posted requests do.  The handler of
  * sub->post has to set its "background" whenever it is called.
  *
- * Returns it, or NULL on an error after which "r" has to be finalized: before 1.27.5 nginx
- * may leave the subrequest half made.
+ * Returns it, or NULL on an error after which "r" has to be finalized: before
+ * 1.27.5 nginx may leave the subrequest half made.
  */
 
 ngx_http_request_t *ngx_http_gateway_subrequest(ngx_http_request_t *r,
