@@ -33,6 +33,9 @@ static ngx_http_gateway_problem_title_t  ngx_http_gateway_problem_titles[] = {
     { NGX_HTTP_BAD_REQUEST, ngx_string("Bad Request") },
     { NGX_HTTP_UNAUTHORIZED, ngx_string("Unauthorized") },
     { NGX_HTTP_FORBIDDEN, ngx_string("Forbidden") },
+    { NGX_HTTP_NOT_ALLOWED, ngx_string("Method Not Allowed") },
+    { NGX_HTTP_BAD_GATEWAY, ngx_string("Bad Gateway") },
+    { NGX_HTTP_GATEWAY_TIME_OUT, ngx_string("Gateway Timeout") },
     { 0, ngx_string("Error") }
 };
 

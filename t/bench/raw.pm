@@ -13,7 +13,7 @@ sub {
         raw => {},
         cases => [
             { name => 'self', title => 'raw proxy_pass against itself',
-              side => {} },
+              side => {}, rounds => 1 },
             { name => 'empty_gif', title => 'no proxying',
               side => { content => 'empty_gif;' } },
         ],

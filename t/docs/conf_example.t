@@ -50,6 +50,8 @@ for my $file (glob "$ROOT/conf.example/*.conf") {
 
         is(get("$url/catalog/")->{status}, 200, 'what is public answers');
         is(get("$url/orders/")->{status}, 401, 'what is not asks for a token');
+        is(get("$url/home")->{status}, 401, 'so does the page of three');
+        is(get("$url/_offers/")->{status}, 404, 'its parts are nobody else\'s');
         is(get("$url/")->{status}, 404, 'what is not there is not there');
 
         my @searches = map { get("$url/catalog/search/")->{status} } 1 .. 4;
@@ -61,11 +63,11 @@ for my $file (glob "$ROOT/conf.example/*.conf") {
         nginx_stop($pid);
         my @lines = split /\n/, slurp("$dir/build/gateway_access.log");
 
-        is(scalar @lines, 7, 'one line is logged for each request');
+        is(scalar @lines, 9, 'one line is logged for each request');
 
         # Two workers may have written them in another order.
 
-        my ($refused) = grep { /"status":"401"/ } @lines;
+        my ($refused) = grep { m{/orders/.*"status":"401"} } @lines;
         my ($limited) = grep { /"status":"429"/ } @lines;
 
         like($refused, qr/"uri":"\/orders\/".*"jwt":"missing"/,

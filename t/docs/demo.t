@@ -45,8 +45,8 @@ like($output, qr/^Port $taken .* is taken/m, 'and says so');
 
 my @statuses = $output =~ /^    (\d{3}) /mg;
 
-is("@statuses", '200 401 200 200 401 401 403 200 403 200 200 200 429 200 200',
-   'the answers');
+is("@statuses", '200 401 200 200 401 401 403 200 403 200 200 200 429 200 200 '
+   . '200 401 200 502 200', 'the answers');
 like($output, qr/"user":"alice"/, 'the service is told who calls');
 unlike($output, qr/"user":"root"/, "a client's X-User is replaced");
 like($output, qr/WWW-Authenticate: Bearer realm="api"$/m,
@@ -63,18 +63,34 @@ is(join(' ', $output =~ /"search";r=(\d)/g), '2 1 0 0 0 0',
    'and was told before how many are left');
 like($output, qr/^    200 OK, after [01]\.\d seconds$/m, 'one that is slowed');
 
+my @pages = $output =~ /^    Gateway-Aggregate: (.*)\n    (\{.*\})$/mg;
+
+is($pages[0], 'complete', 'a page of three services');
+like($pages[1], qr/^\{"catalog":\{.*\},"orders":\{.*\},"offers":\[\{.*\}\]\}$/,
+     'and all of them');
+like($pages[1], qr/"orders":\{"service":"orders","user":"alice"/,
+     'which are told who calls');
+is($pages[2], 'partial; missing="offers"', 'a page without the optional one');
+like($pages[3], qr/,"offers":\[\]\}$/, 'with the default in its place');
+is($pages[4], 'complete', 'it is back');
+like($output, qr/"parts":\[\{"name":"orders",.*\{"name":"offers"/,
+     'an answer that says what is missing');
+
 # The lines that are shown, repeated when the bucket of searches is full again.
 
 SKIP: {
-    my @lines = $output =~ /^((?:for .*)?(?:sleep .*)?curl .*)$/mg;
+    my @lines = $output =~ /^((?:(?:for|sleep|auto\/demo service) .*)?curl .*)$/mg;
 
     is(scalar @lines, @statuses - 3, 'a line for each answer or loop of them');
 
-    skip('there is no curl', 1) if system('command -v curl >/dev/null');
+    skip('there is no curl', 2) if system('command -v curl >/dev/null');
 
     sleep 4;
 
     my $quiet = "curl -s -o $dir/body -w '%{http_code} '";
+    like(`$demo service stop nobody 2>&1`, qr/no service "nobody"/,
+         'a service that is not there');
+
     my @again = map { split ' ', `cd $ROOT && $_` }
                     map { s/\bcurl -i/$quiet/r } @lines;
 

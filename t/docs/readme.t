@@ -25,6 +25,17 @@ spew("$dir/readme.conf",
      startable(complete('main', $example->{text}, $port, $service), "
          server {
              listen 127.0.0.1:$service;
+
+             set \$asked \$http_x_json\$uri;
+
+             if (\$asked = user/orders/) {
+                 return 503;
+             }
+
+             if (\$http_x_json) {
+                 return 200 '\"\$uri \$http_x_user\"';
+             }
+
              return 200 user=\$http_x_user;
          }
      "));
@@ -70,6 +81,28 @@ $answer = get("$url/orders/admin/",
                                . jwt({ scope => 'a orders:admin' }));
 
 is($answer->{status}, 200, 'the scope: 200');
+
+$answer = get("$url/home", authorization => 'Bearer ' . jwt());
+
+is($answer->{status}, 502, 'services that answer no JSON: 502');
+like($answer->{content},
+     qr/"parts":\[\{"name":"user",.*\},\{"name":"orders",/, 'which of them');
+
+$answer = get("$url/home", authorization => 'Bearer ' . jwt(),
+              'x-json' => 1);
+
+is($answer->{status}, 200, 'services that do: 200');
+is($answer->{content}, '{"user":"/alice alice","orders":"/orders/ alice"}',
+   'both answers');
+
+$answer = get("$url/home", authorization => 'Bearer ' . jwt(),
+              'x-json' => 'user');
+
+is($answer->{content}, '{"user":"/alice alice","orders":[]}',
+   'without the orders');
+
+is(get("$url/_users/alice", authorization => 'Bearer ' . jwt())->{status},
+   404, 'a part is not for clients');
 
 $answer = get("$url/");
 

@@ -168,7 +168,7 @@ sub complete {
     $text =~ s{/etc/nginx/keys/[\w.-]+\.(jwks|pem)}{$dir/keys/stand-in.$1}g;
     $text =~ s{/etc/nginx/htpasswd}{$dir/htpasswd}g;
     $text =~ s{/usr/share/nginx/html}{$dir/html}g;
-    $text =~ s{/var/log/nginx/}{$dir/}g;
+    $text =~ s{/var/(?:log|cache)/nginx/}{$dir/}g;
 
     $text =~ s/\blisten\s+\d+(?=[ ;])/listen 127.0.0.1:$port/g;
     $text =~ s/^(\s*server)\s\{\n(?!\s*listen)

@@ -62,6 +62,8 @@ sub check {
     die "bench: $gateway->{name}: a good request was answered $status\n"
         if $status != 200;
 
+    $side->{check}->($gateway) if $side->{check};
+
     my $expect = $side->{bad_status} // return;
     $status = $client->get($request->{path}, $request->{bad_token});
 

@@ -81,8 +81,8 @@ sub target {
 
 sub noise {
     my ($result) = @_;
-    my $ratio = $result->{ratio} or return;
-    my @noise;
+    my @noise = @{ $result->{noise} || [] };
+    my $ratio = $result->{ratio} or return @noise;
 
     push @noise, sprintf 'others took up to %.0f%% of the gateway\'s core',
         $result->{others} * 100 if $result->{others} > OTHERS;
