@@ -57,6 +57,27 @@ logged()
 }
 
 
+# A downloaded source package, or its authors' archive alone, into a new folder
+
+unpack_source()
+{
+    local file
+
+    file=$(find "$1" -name '*.dsc' 2> /dev/null | sort -V | tail -n 1)
+
+    if [ "$file" ]; then
+        dpkg-source --no-copy -x "$file" "$2"
+        return
+    fi
+
+    file=$(find "$1" -name '*.orig.tar.*' ! -name '*.asc' 2> /dev/null \
+           | sort -V | tail -n 1)
+
+    mkdir -p "$2"
+    tar -xf "$file" -C "$2" --strip-components=1
+}
+
+
 # The version that a source tree's headers have
 
 tree_version()
