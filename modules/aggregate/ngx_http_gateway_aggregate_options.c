@@ -58,8 +58,6 @@ static char *ngx_http_gateway_aggregate_set_concurrency(ngx_conf_t *cf,
 
 static ngx_array_t *ngx_http_gateway_aggregate_split(ngx_conf_t *cf,
     ngx_str_t *value);
-static char *ngx_http_gateway_aggregate_compile(ngx_conf_t *cf,
-    ngx_str_t *value, ngx_http_complex_value_t *cv);
 static ngx_int_t ngx_http_gateway_aggregate_check_options(ngx_conf_t *cf,
     ngx_http_gateway_aggregate_part_t *part);
 
@@ -271,7 +269,11 @@ ngx_http_gateway_aggregate_set_body(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_gateway_aggregate_compile(cf, value, part->body);
+    if (ngx_http_gateway_aggregate_compile(cf, value, part->body) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 
@@ -574,11 +576,15 @@ ngx_http_gateway_aggregate_set_header(ngx_conf_t *cf,
     s.data = colon + 1;
     s.len = value->data + value->len - s.data;
 
-    return ngx_http_gateway_aggregate_compile(cf, &s, &field->value);
+    if (ngx_http_gateway_aggregate_compile(cf, &s, &field->value) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 
-static char *
+ngx_int_t
 ngx_http_gateway_aggregate_compile(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t *cv)
 {
@@ -590,11 +596,7 @@ ngx_http_gateway_aggregate_compile(ngx_conf_t *cf, ngx_str_t *value,
     ccv.value = value;
     ccv.complex_value = cv;
 
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
+    return ngx_http_compile_complex_value(&ccv);
 }
 
 

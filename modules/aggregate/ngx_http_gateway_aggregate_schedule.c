@@ -297,11 +297,7 @@ ngx_http_gateway_aggregate_go_on(ngx_http_gateway_aggregate_ctx_t *ctx)
         return;
     }
 
-    ctx->answered = 1;
-
-    if (ctx->timer.timer_set) {
-        ngx_del_timer(&ctx->timer);
-    }
+    ngx_http_gateway_aggregate_cleanup(ctx);
 
     ngx_http_finalize_request(r, ngx_http_gateway_aggregate_answer(ctx));
 }
@@ -679,11 +675,7 @@ ngx_http_gateway_aggregate_abort(ngx_http_gateway_aggregate_ctx_t *ctx)
 {
     ngx_uint_t  i;
 
-    ctx->answered = 1;
-
-    if (ctx->timer.timer_set) {
-        ngx_del_timer(&ctx->timer);
-    }
+    ngx_http_gateway_aggregate_cleanup(ctx);
 
     for (i = 0; i < ctx->aggregate->parts.nelts; i++) {
         ngx_http_gateway_aggregate_abort_runs(&ctx->states[i]);

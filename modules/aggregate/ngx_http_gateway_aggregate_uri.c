@@ -18,8 +18,6 @@ static ngx_int_t ngx_http_gateway_aggregate_add_text(ngx_conf_t *cf,
     ngx_http_gateway_aggregate_part_t *part, u_char *start, u_char *end);
 static ngx_int_t ngx_http_gateway_aggregate_add_reference(ngx_conf_t *cf,
     ngx_http_gateway_aggregate_part_t *part, u_char *start, u_char *end);
-static ngx_int_t ngx_http_gateway_aggregate_compile_text(ngx_conf_t *cf,
-    ngx_http_gateway_aggregate_piece_t *piece);
 
 static ngx_int_t ngx_http_gateway_aggregate_piece_value(
     ngx_http_gateway_aggregate_run_t *run,
@@ -119,7 +117,7 @@ ngx_http_gateway_aggregate_add_text(ngx_conf_t *cf,
     piece->text.data = start;
     piece->text.len = end - start;
 
-    return ngx_http_gateway_aggregate_compile_text(cf, piece);
+    return ngx_http_gateway_aggregate_compile(cf, &piece->text, &piece->value);
 }
 
 
@@ -146,34 +144,7 @@ ngx_http_gateway_aggregate_add_reference(ngx_conf_t *cf,
 
     piece->type = NGX_HTTP_GATEWAY_AGGREGATE_VARIABLE;
 
-    return ngx_http_gateway_aggregate_compile_text(cf, piece);
-}
-
-
-/* a complex value keeps the text that it was compiled of */
-
-static ngx_int_t
-ngx_http_gateway_aggregate_compile_text(ngx_conf_t *cf,
-    ngx_http_gateway_aggregate_piece_t *piece)
-{
-    ngx_str_t                         text;
-    ngx_http_compile_complex_value_t  ccv;
-
-    text.len = piece->text.len;
-    text.data = ngx_pnalloc(cf->pool, text.len + 1);
-    if (text.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    (void) ngx_cpystrn(text.data, piece->text.data, text.len + 1);
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &text;
-    ccv.complex_value = &piece->value;
-
-    return ngx_http_compile_complex_value(&ccv);
+    return ngx_http_gateway_aggregate_compile(cf, &piece->text, &piece->value);
 }
 
 
