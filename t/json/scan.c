@@ -26,10 +26,10 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_http_gateway_aggregate_scan.h"
+#include "ngx_http_gateway_json_scan.h"
 
 
-typedef ngx_http_gateway_aggregate_scan_t  scan_t;
+typedef ngx_http_gateway_json_scan_t  scan_t;
 
 
 typedef struct {
@@ -70,9 +70,9 @@ static ngx_uint_t scan_utf8_good(u_char *p, size_t len);
 static scanner_t  scanners[] = {
 
     { "scanner",
-      ngx_http_gateway_aggregate_scan_init, ngx_http_gateway_aggregate_scan,
-      ngx_http_gateway_aggregate_scan_end,
-      ngx_http_gateway_aggregate_scan_value },
+      ngx_http_gateway_json_scan_init, ngx_http_gateway_json_scan,
+      ngx_http_gateway_json_scan_end,
+      ngx_http_gateway_json_scan_value },
 
     { "portable scanner",
       portable_scan_init, portable_scan, portable_scan_end,
@@ -253,7 +253,7 @@ scan_places(scanner_t *scanner, scan_t *whole, u_char *text, size_t len)
             return 1;
         }
 
-        if (whole->max_depth == NGX_HTTP_GATEWAY_AGGREGATE_SCAN_DEPTH
+        if (whole->max_depth == NGX_HTTP_GATEWAY_JSON_SCAN_DEPTH
             && at != whole->end)
         {
             printf("differs: %s: the end of the value\n", scanner->name);
@@ -276,9 +276,9 @@ scan_first_error(scan_t *whole, u_char *text, size_t len)
         return 0;
     }
 
-    ngx_http_gateway_aggregate_scan_init(&s, whole->max_depth);
+    ngx_http_gateway_json_scan_init(&s, whole->max_depth);
 
-    if (ngx_http_gateway_aggregate_scan(&s, text, whole->offset) != NGX_OK) {
+    if (ngx_http_gateway_json_scan(&s, text, whole->offset) != NGX_OK) {
         printf("differs: an error is before where it is said to be\n");
         return 1;
     }

@@ -15,13 +15,13 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_http_gateway_aggregate_scan.h"
+#include "ngx_http_gateway_json_scan.h"
 
-#if (__SSE2__ && !NGX_HTTP_GATEWAY_AGGREGATE_NO_SSE2)
+#if (__SSE2__ && !NGX_HTTP_GATEWAY_JSON_NO_SSE2)
 
 #include <emmintrin.h>
 
-#define NGX_HTTP_GATEWAY_AGGREGATE_SSE2  1
+#define NGX_HTTP_GATEWAY_JSON_SSE2  1
 
 #endif
 
@@ -52,32 +52,32 @@ typedef enum {
     scan_exponent_digits,
     scan_literal,
     scan_trailer
-} ngx_http_gateway_aggregate_scan_e;
+} ngx_http_gateway_json_scan_e;
 
 
-#define ngx_http_gateway_aggregate_is_digit(c)  ((u_char) ((c) - '0') <= 9)
+#define ngx_http_gateway_json_is_digit(c)  ((u_char) ((c) - '0') <= 9)
 
-#define ngx_http_gateway_aggregate_is_space(c)                                \
+#define ngx_http_gateway_json_is_space(c)                                \
     ((c) == ' ' || (c) == LF || (c) == CR || (c) == '\t')
 
-#define ngx_http_gateway_aggregate_is_plain(c)                                \
+#define ngx_http_gateway_json_is_plain(c)                                \
     ((c) >= 0x20 && (c) < 0x80 && (c) != '"' && (c) != '\\')
 
 
-static ngx_inline u_char *ngx_http_gateway_aggregate_skip_plain(u_char *p,
+static ngx_inline u_char *ngx_http_gateway_json_skip_plain(u_char *p,
     u_char *last);
-static ngx_inline u_char *ngx_http_gateway_aggregate_skip_space(u_char *p,
+static ngx_inline u_char *ngx_http_gateway_json_skip_space(u_char *p,
     u_char *last);
-static ngx_inline u_char *ngx_http_gateway_aggregate_skip_digits(u_char *p,
+static ngx_inline u_char *ngx_http_gateway_json_skip_digits(u_char *p,
     u_char *last);
-static ngx_inline u_char *ngx_http_gateway_aggregate_skip_utf8(u_char *p,
+static ngx_inline u_char *ngx_http_gateway_json_skip_utf8(u_char *p,
     u_char *last);
-static ngx_inline ngx_int_t ngx_http_gateway_aggregate_utf8_lead(
-    ngx_http_gateway_aggregate_scan_t *s, u_char c);
+static ngx_inline ngx_int_t ngx_http_gateway_json_utf8_lead(
+    ngx_http_gateway_json_scan_t *s, u_char c);
 
 
 void
-ngx_http_gateway_aggregate_scan_init(ngx_http_gateway_aggregate_scan_t *s,
+ngx_http_gateway_json_scan_init(ngx_http_gateway_json_scan_t *s,
     ngx_uint_t max_depth)
 {
     s->literal = NULL;
@@ -100,7 +100,7 @@ ngx_http_gateway_aggregate_scan_init(ngx_http_gateway_aggregate_scan_t *s,
 
 
 ngx_int_t
-ngx_http_gateway_aggregate_scan(ngx_http_gateway_aggregate_scan_t *s,
+ngx_http_gateway_json_scan(ngx_http_gateway_json_scan_t *s,
     u_char *data, size_t len)
 {
     char     *error;
@@ -148,7 +148,7 @@ ngx_http_gateway_aggregate_scan(ngx_http_gateway_aggregate_scan_t *s,
 
 first_element:
 
-    p = ngx_http_gateway_aggregate_skip_space(p, last);
+    p = ngx_http_gateway_json_skip_space(p, last);
     scan_more(scan_first_element);
 
     if (*p == ']') {
@@ -157,7 +157,7 @@ first_element:
 
 value:
 
-    p = ngx_http_gateway_aggregate_skip_space(p, last);
+    p = ngx_http_gateway_json_skip_space(p, last);
     scan_more(scan_value);
 
     c = *p;
@@ -238,7 +238,7 @@ value:
 
 first_name:
 
-    p = ngx_http_gateway_aggregate_skip_space(p, last);
+    p = ngx_http_gateway_json_skip_space(p, last);
     scan_more(scan_first_name);
 
     if (*p == '}') {
@@ -247,7 +247,7 @@ first_name:
 
 name:
 
-    p = ngx_http_gateway_aggregate_skip_space(p, last);
+    p = ngx_http_gateway_json_skip_space(p, last);
     scan_more(scan_name);
 
     if (*p != '"') {
@@ -258,7 +258,7 @@ name:
 
     /* most strings are short and plain: their own code is predicted better */
 
-    p = ngx_http_gateway_aggregate_skip_plain(p, last);
+    p = ngx_http_gateway_json_skip_plain(p, last);
 
     if (p == last || *p != '"') {
         s->name = 1;
@@ -269,7 +269,7 @@ name:
 
 colon:
 
-    p = ngx_http_gateway_aggregate_skip_space(p, last);
+    p = ngx_http_gateway_json_skip_space(p, last);
     scan_more(scan_colon);
 
     if (*p != ':') {
@@ -281,7 +281,7 @@ colon:
 
 value_string:
 
-    p = ngx_http_gateway_aggregate_skip_plain(p, last);
+    p = ngx_http_gateway_json_skip_plain(p, last);
 
     if (p == last || *p != '"') {
         s->name = 0;
@@ -297,7 +297,7 @@ after:
         goto trailer;
     }
 
-    p = ngx_http_gateway_aggregate_skip_space(p, last);
+    p = ngx_http_gateway_json_skip_space(p, last);
     scan_more(scan_after);
 
     c = *p;
@@ -327,7 +327,7 @@ close:
 
 string:
 
-    p = ngx_http_gateway_aggregate_skip_plain(p, last);
+    p = ngx_http_gateway_json_skip_plain(p, last);
     scan_more(scan_string);
 
     c = *p++;
@@ -351,7 +351,7 @@ string:
     }
 
     if (last - p >= 3) {
-        q = ngx_http_gateway_aggregate_skip_utf8(p - 1, last);
+        q = ngx_http_gateway_json_skip_utf8(p - 1, last);
 
         if (q != p - 1) {
             p = q;
@@ -361,7 +361,7 @@ string:
 
     /* the last characters of the bytes at hand, and those that are not valid */
 
-    if (ngx_http_gateway_aggregate_utf8_lead(s, c) != NGX_OK) {
+    if (ngx_http_gateway_json_utf8_lead(s, c) != NGX_OK) {
         p--;
         scan_failed("is not valid UTF-8");
     }
@@ -409,7 +409,7 @@ hex:
 
         c = *p | 0x20;
 
-        if (!ngx_http_gateway_aggregate_is_digit(*p) && (c < 'a' || c > 'f')) {
+        if (!ngx_http_gateway_json_is_digit(*p) && (c < 'a' || c > 'f')) {
             scan_failed("has an invalid escape in a string");
         }
 
@@ -423,7 +423,7 @@ minus:
 
     scan_more(scan_minus);
 
-    if (!ngx_http_gateway_aggregate_is_digit(*p)) {
+    if (!ngx_http_gateway_json_is_digit(*p)) {
         scan_failed("has an invalid number");
     }
 
@@ -435,7 +435,7 @@ zero:
 
     scan_more(scan_zero);
 
-    if (ngx_http_gateway_aggregate_is_digit(*p)) {
+    if (ngx_http_gateway_json_is_digit(*p)) {
         scan_failed("has an invalid number");
     }
 
@@ -443,7 +443,7 @@ zero:
 
 integer:
 
-    p = ngx_http_gateway_aggregate_skip_digits(p, last);
+    p = ngx_http_gateway_json_skip_digits(p, last);
     scan_more(scan_int);
 
 integer_end:
@@ -464,13 +464,13 @@ point:
 
     scan_more(scan_point);
 
-    if (!ngx_http_gateway_aggregate_is_digit(*p)) {
+    if (!ngx_http_gateway_json_is_digit(*p)) {
         scan_failed("has an invalid number");
     }
 
 fraction:
 
-    p = ngx_http_gateway_aggregate_skip_digits(p, last);
+    p = ngx_http_gateway_json_skip_digits(p, last);
     scan_more(scan_fraction);
 
     if (*p != 'e' && *p != 'E') {
@@ -491,13 +491,13 @@ exponent_sign:
 
     scan_more(scan_exponent_sign);
 
-    if (!ngx_http_gateway_aggregate_is_digit(*p)) {
+    if (!ngx_http_gateway_json_is_digit(*p)) {
         scan_failed("has an invalid number");
     }
 
 exponent_digits:
 
-    p = ngx_http_gateway_aggregate_skip_digits(p, last);
+    p = ngx_http_gateway_json_skip_digits(p, last);
     scan_more(scan_exponent_digits);
 
     goto after;
@@ -519,7 +519,7 @@ literal:
 
 trailer:
 
-    p = ngx_http_gateway_aggregate_skip_space(p, last);
+    p = ngx_http_gateway_json_skip_space(p, last);
     scan_more(scan_trailer);
 
     error = "has something after its value";
@@ -543,7 +543,7 @@ out:
 
 
 ngx_int_t
-ngx_http_gateway_aggregate_scan_end(ngx_http_gateway_aggregate_scan_t *s)
+ngx_http_gateway_json_scan_end(ngx_http_gateway_json_scan_t *s)
 {
     if (s->error) {
         return NGX_ERROR;
@@ -578,15 +578,15 @@ ngx_http_gateway_aggregate_scan_end(ngx_http_gateway_aggregate_scan_t *s)
 
 
 u_char *
-ngx_http_gateway_aggregate_scan_value(u_char *p, u_char *last)
+ngx_http_gateway_json_scan_value(u_char *p, u_char *last)
 {
-    ngx_http_gateway_aggregate_scan_t  s;
+    ngx_http_gateway_json_scan_t  s;
 
-    ngx_http_gateway_aggregate_scan_init(&s,
-                                      NGX_HTTP_GATEWAY_AGGREGATE_SCAN_DEPTH);
+    ngx_http_gateway_json_scan_init(&s,
+                                      NGX_HTTP_GATEWAY_JSON_SCAN_DEPTH);
 
-    if (ngx_http_gateway_aggregate_scan(&s, p, last - p) == NGX_OK) {
-        (void) ngx_http_gateway_aggregate_scan_end(&s);
+    if (ngx_http_gateway_json_scan(&s, p, last - p) == NGX_OK) {
+        (void) ngx_http_gateway_json_scan_end(&s);
     }
 
     return s.end == -1 ? NULL : p + s.end;
@@ -596,9 +596,9 @@ ngx_http_gateway_aggregate_scan_value(u_char *p, u_char *last)
 /* returns the first byte of a string that has to be looked at */
 
 static ngx_inline u_char *
-ngx_http_gateway_aggregate_skip_plain(u_char *p, u_char *last)
+ngx_http_gateway_json_skip_plain(u_char *p, u_char *last)
 {
-#if (NGX_HTTP_GATEWAY_AGGREGATE_SSE2)
+#if (NGX_HTTP_GATEWAY_JSON_SSE2)
 
     __m128i     x, bad;
     ngx_uint_t  mask;
@@ -637,17 +637,17 @@ ngx_http_gateway_aggregate_skip_plain(u_char *p, u_char *last)
     while (last - p >= 8) {
         ngx_memcpy(&x, p, 8);
 
-#define ngx_http_gateway_aggregate_each  0x0101010101010101ULL
+#define ngx_http_gateway_json_each  0x0101010101010101ULL
 
-        z = x | (x - ngx_http_gateway_aggregate_each * 0x20);
+        z = x | (x - ngx_http_gateway_json_each * 0x20);
 
-        y = x ^ ngx_http_gateway_aggregate_each * '"';
-        z |= y - ngx_http_gateway_aggregate_each;
+        y = x ^ ngx_http_gateway_json_each * '"';
+        z |= y - ngx_http_gateway_json_each;
 
-        y = x ^ ngx_http_gateway_aggregate_each * '\\';
-        z |= y - ngx_http_gateway_aggregate_each;
+        y = x ^ ngx_http_gateway_json_each * '\\';
+        z |= y - ngx_http_gateway_json_each;
 
-        if (z & ngx_http_gateway_aggregate_each * 0x80) {
+        if (z & ngx_http_gateway_json_each * 0x80) {
             break;
         }
 
@@ -656,7 +656,7 @@ ngx_http_gateway_aggregate_skip_plain(u_char *p, u_char *last)
 
 #endif
 
-    while (p < last && ngx_http_gateway_aggregate_is_plain(*p)) {
+    while (p < last && ngx_http_gateway_json_is_plain(*p)) {
         p++;
     }
 
@@ -665,7 +665,7 @@ ngx_http_gateway_aggregate_skip_plain(u_char *p, u_char *last)
 
 
 static ngx_inline u_char *
-ngx_http_gateway_aggregate_skip_space(u_char *p, u_char *last)
+ngx_http_gateway_json_skip_space(u_char *p, u_char *last)
 {
     /* compact texts have none, others often one */
 
@@ -673,7 +673,7 @@ ngx_http_gateway_aggregate_skip_space(u_char *p, u_char *last)
         return p;
     }
 
-    if (ngx_http_gateway_aggregate_is_space(*p)) {
+    if (ngx_http_gateway_json_is_space(*p)) {
         p++;
 
         if (p == last || *p > ' ') {
@@ -681,7 +681,7 @@ ngx_http_gateway_aggregate_skip_space(u_char *p, u_char *last)
         }
     }
 
-#if (NGX_HTTP_GATEWAY_AGGREGATE_SSE2)
+#if (NGX_HTTP_GATEWAY_JSON_SSE2)
     {
     __m128i     x, space;
     ngx_uint_t  mask;
@@ -722,7 +722,7 @@ ngx_http_gateway_aggregate_skip_space(u_char *p, u_char *last)
     }
 #endif
 
-    while (p < last && ngx_http_gateway_aggregate_is_space(*p)) {
+    while (p < last && ngx_http_gateway_json_is_space(*p)) {
         p++;
     }
 
@@ -731,9 +731,9 @@ ngx_http_gateway_aggregate_skip_space(u_char *p, u_char *last)
 
 
 static ngx_inline u_char *
-ngx_http_gateway_aggregate_skip_digits(u_char *p, u_char *last)
+ngx_http_gateway_json_skip_digits(u_char *p, u_char *last)
 {
-    while (p < last && ngx_http_gateway_aggregate_is_digit(*p)) {
+    while (p < last && ngx_http_gateway_json_is_digit(*p)) {
         p++;
     }
 
@@ -747,19 +747,19 @@ ngx_http_gateway_aggregate_skip_digits(u_char *p, u_char *last)
  */
 
 static ngx_inline u_char *
-ngx_http_gateway_aggregate_skip_utf8(u_char *p, u_char *last)
+ngx_http_gateway_json_skip_utf8(u_char *p, u_char *last)
 {
-#define ngx_http_gateway_aggregate_is_tail(c)  (((c) & 0xc0) == 0x80)
+#define ngx_http_gateway_json_is_tail(c)  (((c) & 0xc0) == 0x80)
 
     while (last - p >= 4 && p[0] >= 0xc2
-           && ngx_http_gateway_aggregate_is_tail(p[1]))
+           && ngx_http_gateway_json_is_tail(p[1]))
     {
         if (p[0] <= 0xdf) {
             p += 2;
             continue;
         }
 
-        if (!ngx_http_gateway_aggregate_is_tail(p[2])) {
+        if (!ngx_http_gateway_json_is_tail(p[2])) {
             break;
         }
 
@@ -775,7 +775,7 @@ ngx_http_gateway_aggregate_skip_utf8(u_char *p, u_char *last)
             continue;
         }
 
-        if (!ngx_http_gateway_aggregate_is_tail(p[3])
+        if (!ngx_http_gateway_json_is_tail(p[3])
             || p[0] > 0xf4
             || (p[0] == 0xf0 && p[1] < 0x90)
             || (p[0] == 0xf4 && p[1] > 0x8f))
@@ -793,7 +793,7 @@ ngx_http_gateway_aggregate_skip_utf8(u_char *p, u_char *last)
 /* sets what may follow the first byte of a character, RFC 3629 section 4 */
 
 static ngx_inline ngx_int_t
-ngx_http_gateway_aggregate_utf8_lead(ngx_http_gateway_aggregate_scan_t *s,
+ngx_http_gateway_json_utf8_lead(ngx_http_gateway_json_scan_t *s,
     u_char c)
 {
     s->low = 0x80;

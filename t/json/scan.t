@@ -10,15 +10,15 @@ use strict;
 use warnings;
 
 use FindBin;
-use lib $FindBin::Bin;
+use lib "$FindBin::Bin/../lib";
 
 use Test::More;
 
-use Program;
+use NgxGatewayProgram;
 
 plan skip_all => 'no nginx is configured in build/ ("make")' if !nginx();
 
-my $scanner = "$aggregate/ngx_http_gateway_aggregate_scan.c";
+my $scanner = "$modules/common/ngx_http_gateway_json_scan.c";
 
 # What is wrong with a text, as it is logged
 
@@ -773,7 +773,7 @@ sub controls {
          qr/_mm_cmpeq_epi8\(x, backslash\)/, '_mm_cmpeq_epi8(x, quote)'],
 
         ['8 bytes are looked through for no quote',
-         qr/y = x \^ ngx_http_gateway_aggregate_each \* '"';/, 'y = x;'],
+         qr/y = x \^ ngx_http_gateway_json_each \* '"';/, 'y = x;'],
 
         ['16 bytes of white space end at a tab',
          qr/_mm_set1_epi8\('\\t'\)/, "_mm_set1_epi8(' ')"],

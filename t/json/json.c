@@ -28,7 +28,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_http_gateway_aggregate_json.h"
+#include "ngx_http_gateway_json.h"
 #include "core.h"
 
 
@@ -223,11 +223,11 @@ range_pointer(ngx_pool_t *pool, ngx_str_t *words)
     ngx_int_t                             rc;
     ngx_str_t                            *token;
     ngx_uint_t                            i;
-    ngx_http_gateway_aggregate_pointer_t  pointer;
+    ngx_http_gateway_json_pointer_t  pointer;
 
     range_start();
 
-    rc = ngx_http_gateway_aggregate_pointer(pool, &pointer, &words[0]);
+    rc = ngx_http_gateway_json_pointer(pool, &pointer, &words[0]);
 
     if (rc == NGX_OK) {
         token = pointer.tokens.elts;
@@ -246,9 +246,9 @@ range_find(ngx_pool_t *pool, ngx_str_t *words)
 {
     ngx_int_t                             rc;
     ngx_str_t                             value;
-    ngx_http_gateway_aggregate_pointer_t  pointer;
+    ngx_http_gateway_json_pointer_t  pointer;
 
-    rc = ngx_http_gateway_aggregate_pointer(pool, &pointer, &words[0]);
+    rc = ngx_http_gateway_json_pointer(pool, &pointer, &words[0]);
 
     if (rc != NGX_OK) {
         return rc;
@@ -256,7 +256,7 @@ range_find(ngx_pool_t *pool, ngx_str_t *words)
 
     range_start();
 
-    rc = ngx_http_gateway_aggregate_find(pool, &words[1], &pointer, &value);
+    rc = ngx_http_gateway_json_find(pool, &words[1], &pointer, &value);
 
     if (rc == NGX_OK) {
         range_put(&value);
@@ -270,18 +270,18 @@ static ngx_int_t
 range_members(ngx_pool_t *pool, ngx_str_t *words)
 {
     ngx_int_t                            rc;
-    ngx_http_gateway_aggregate_cursor_t  cursor;
-    ngx_http_gateway_aggregate_member_t  member;
+    ngx_http_gateway_json_cursor_t  cursor;
+    ngx_http_gateway_json_member_t  member;
 
     range_start();
 
-    rc = ngx_http_gateway_aggregate_open(&cursor, &words[0]);
+    rc = ngx_http_gateway_json_open(&cursor, &words[0]);
 
     if (rc != NGX_OK) {
         return rc;
     }
 
-    while (ngx_http_gateway_aggregate_next_member(&cursor, &member) == NGX_OK)
+    while (ngx_http_gateway_json_next_member(&cursor, &member) == NGX_OK)
     {
         range_put(&member.all);
         range_put(&member.name);
@@ -297,17 +297,17 @@ range_elements(ngx_pool_t *pool, ngx_str_t *words)
 {
     ngx_int_t                            rc;
     ngx_str_t                            value;
-    ngx_http_gateway_aggregate_cursor_t  cursor;
+    ngx_http_gateway_json_cursor_t  cursor;
 
     range_start();
 
-    rc = ngx_http_gateway_aggregate_open(&cursor, &words[0]);
+    rc = ngx_http_gateway_json_open(&cursor, &words[0]);
 
     if (rc != NGX_OK) {
         return rc;
     }
 
-    while (ngx_http_gateway_aggregate_next_element(&cursor, &value) == NGX_OK)
+    while (ngx_http_gateway_json_next_element(&cursor, &value) == NGX_OK)
     {
         range_put(&value);
     }
@@ -327,7 +327,7 @@ range_decode(ngx_pool_t *pool, ngx_str_t *words)
 
     range_start();
 
-    rc = ngx_http_gateway_aggregate_decode(pool, &text, &value);
+    rc = ngx_http_gateway_json_decode(pool, &text, &value);
 
     if (rc == NGX_OK) {
         range_put(&value);
@@ -348,7 +348,7 @@ range_name(ngx_pool_t *pool, ngx_str_t *words)
 
     range_start();
 
-    rc = ngx_http_gateway_aggregate_is_name(pool, &text, &words[1]);
+    rc = ngx_http_gateway_json_is_name(pool, &text, &words[1]);
 
     return rc == 1 ? NGX_OK : rc == 0 ? NGX_DECLINED : rc;
 }
@@ -359,16 +359,16 @@ range_pick(ngx_pool_t *pool, ngx_str_t *words)
 {
     ngx_int_t                             rc;
     ngx_str_t                             picked;
-    ngx_http_gateway_aggregate_members_t  members;
+    ngx_http_gateway_json_members_t  members;
 
     members.only = range_list(pool, &words[1], sizeof(ngx_str_t));
     members.except = range_list(pool, &words[2], sizeof(ngx_str_t));
     members.rename = range_list(pool, &words[3],
-                                sizeof(ngx_http_gateway_aggregate_rename_t));
+                                sizeof(ngx_http_gateway_json_rename_t));
 
     range_start();
 
-    rc = ngx_http_gateway_aggregate_pick(pool, &words[0], &members, &picked);
+    rc = ngx_http_gateway_json_pick(pool, &words[0], &members, &picked);
 
     if (rc == NGX_OK) {
         range_put(&picked);

@@ -15,15 +15,15 @@
  */
 
 
-#ifndef _NGX_HTTP_GATEWAY_AGGREGATE_SCAN_H_INCLUDED_
-#define _NGX_HTTP_GATEWAY_AGGREGATE_SCAN_H_INCLUDED_
+#ifndef _NGX_HTTP_GATEWAY_JSON_SCAN_H_INCLUDED_
+#define _NGX_HTTP_GATEWAY_JSON_SCAN_H_INCLUDED_
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 
 
-#define NGX_HTTP_GATEWAY_AGGREGATE_SCAN_DEPTH   1024
+#define NGX_HTTP_GATEWAY_JSON_SCAN_DEPTH   1024
 
 
 typedef struct {
@@ -44,19 +44,19 @@ typedef struct {
 
     /* a bit for each container around the innermost one: is it an object */
 
-    uint64_t       outer[NGX_HTTP_GATEWAY_AGGREGATE_SCAN_DEPTH / 64];
-} ngx_http_gateway_aggregate_scan_t;
+    uint64_t       outer[NGX_HTTP_GATEWAY_JSON_SCAN_DEPTH / 64];
+} ngx_http_gateway_json_scan_t;
 
 
 #pragma GCC visibility push(hidden)
 
 /*
  * Starts a text whose containers may be nested "max_depth" levels deep, from 1
- * to NGX_HTTP_GATEWAY_AGGREGATE_SCAN_DEPTH.
+ * to NGX_HTTP_GATEWAY_JSON_SCAN_DEPTH.
  */
 
-void ngx_http_gateway_aggregate_scan_init(
-    ngx_http_gateway_aggregate_scan_t *s, ngx_uint_t max_depth);
+void ngx_http_gateway_json_scan_init(
+    ngx_http_gateway_json_scan_t *s, ngx_uint_t max_depth);
 
 /*
  * Scans the next "len" bytes of the text.
@@ -66,16 +66,16 @@ void ngx_http_gateway_aggregate_scan_init(
  * ended, s->end is set; only white space may follow.
  */
 
-ngx_int_t ngx_http_gateway_aggregate_scan(
-    ngx_http_gateway_aggregate_scan_t *s, u_char *data, size_t len);
+ngx_int_t ngx_http_gateway_json_scan(
+    ngx_http_gateway_json_scan_t *s, u_char *data, size_t len);
 
 /*
  * Ends the text.  Returns NGX_OK when it was one whole value, its bytes being
  * those from s->start up to s->end; or NGX_ERROR.
  */
 
-ngx_int_t ngx_http_gateway_aggregate_scan_end(
-    ngx_http_gateway_aggregate_scan_t *s);
+ngx_int_t ngx_http_gateway_json_scan_end(
+    ngx_http_gateway_json_scan_t *s);
 
 /*
  * Returns the end of the value that starts at "p", or NULL when there is no
@@ -83,9 +83,9 @@ ngx_int_t ngx_http_gateway_aggregate_scan_end(
  * at.
  */
 
-u_char *ngx_http_gateway_aggregate_scan_value(u_char *p, u_char *last);
+u_char *ngx_http_gateway_json_scan_value(u_char *p, u_char *last);
 
 #pragma GCC visibility pop
 
 
-#endif /* _NGX_HTTP_GATEWAY_AGGREGATE_SCAN_H_INCLUDED_ */
+#endif /* _NGX_HTTP_GATEWAY_JSON_SCAN_H_INCLUDED_ */

@@ -13,38 +13,38 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_http_gateway_aggregate_json.h"
-#include "ngx_http_gateway_aggregate_scan.h"
+#include "ngx_http_gateway_json.h"
+#include "ngx_http_gateway_json_scan.h"
 
 
-static ngx_int_t ngx_http_gateway_aggregate_find_member(ngx_pool_t *pool,
+static ngx_int_t ngx_http_gateway_json_find_member(ngx_pool_t *pool,
     ngx_str_t *text, ngx_str_t *name, ngx_str_t *value);
-static ngx_int_t ngx_http_gateway_aggregate_find_element(ngx_str_t *text,
+static ngx_int_t ngx_http_gateway_json_find_element(ngx_str_t *text,
     ngx_str_t *token, ngx_str_t *value);
-static u_char *ngx_http_gateway_aggregate_pass_space(u_char *p, u_char *last);
-static u_char *ngx_http_gateway_aggregate_decode_escape(u_char *p,
+static u_char *ngx_http_gateway_json_pass_space(u_char *p, u_char *last);
+static u_char *ngx_http_gateway_json_decode_escape(u_char *p,
     u_char *last, u_char **dst);
-static ngx_int_t ngx_http_gateway_aggregate_decode_unit(u_char *p,
+static ngx_int_t ngx_http_gateway_json_decode_unit(u_char *p,
     u_char *last);
-static u_char *ngx_http_gateway_aggregate_encode_utf8(u_char *dst,
+static u_char *ngx_http_gateway_json_encode_utf8(u_char *dst,
     ngx_int_t c);
 
-static ngx_int_t ngx_http_gateway_aggregate_survey(ngx_pool_t *pool,
-    ngx_http_gateway_aggregate_members_t *members, ngx_str_t *text,
+static ngx_int_t ngx_http_gateway_json_survey(ngx_pool_t *pool,
+    ngx_http_gateway_json_members_t *members, ngx_str_t *text,
     u_char *renamed, size_t *len);
-static ngx_int_t ngx_http_gateway_aggregate_stays(ngx_pool_t *pool,
-    ngx_http_gateway_aggregate_members_t *members, ngx_str_t *text,
-    u_char *renamed, ngx_http_gateway_aggregate_rename_t **rename);
-static ngx_int_t ngx_http_gateway_aggregate_is_listed(ngx_pool_t *pool,
+static ngx_int_t ngx_http_gateway_json_stays(ngx_pool_t *pool,
+    ngx_http_gateway_json_members_t *members, ngx_str_t *text,
+    u_char *renamed, ngx_http_gateway_json_rename_t **rename);
+static ngx_int_t ngx_http_gateway_json_is_listed(ngx_pool_t *pool,
     ngx_array_t *names, ngx_str_t *text);
-static ngx_int_t ngx_http_gateway_aggregate_renamed(ngx_pool_t *pool,
+static ngx_int_t ngx_http_gateway_json_renamed(ngx_pool_t *pool,
     ngx_array_t *renames, ngx_str_t *text,
-    ngx_http_gateway_aggregate_rename_t **rename);
+    ngx_http_gateway_json_rename_t **rename);
 
 
 ngx_int_t
-ngx_http_gateway_aggregate_pointer(ngx_pool_t *pool,
-    ngx_http_gateway_aggregate_pointer_t *pointer, ngx_str_t *text)
+ngx_http_gateway_json_pointer(ngx_pool_t *pool,
+    ngx_http_gateway_json_pointer_t *pointer, ngx_str_t *text)
 {
     u_char     *p, *last, *dst;
     ngx_str_t  *token;
@@ -99,8 +99,8 @@ ngx_http_gateway_aggregate_pointer(ngx_pool_t *pool,
 
 
 ngx_int_t
-ngx_http_gateway_aggregate_find(ngx_pool_t *pool, ngx_str_t *text,
-    ngx_http_gateway_aggregate_pointer_t *pointer, ngx_str_t *value)
+ngx_http_gateway_json_find(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_http_gateway_json_pointer_t *pointer, ngx_str_t *value)
 {
     ngx_int_t   rc;
     ngx_str_t  *token;
@@ -112,11 +112,11 @@ ngx_http_gateway_aggregate_find(ngx_pool_t *pool, ngx_str_t *text,
     for (i = 0; i < pointer->tokens.nelts; i++) {
 
         if (value->len && value->data[0] == '{') {
-            rc = ngx_http_gateway_aggregate_find_member(pool, value, &token[i],
+            rc = ngx_http_gateway_json_find_member(pool, value, &token[i],
                                                         value);
 
         } else {
-            rc = ngx_http_gateway_aggregate_find_element(value, &token[i],
+            rc = ngx_http_gateway_json_find_element(value, &token[i],
                                                          value);
         }
 
@@ -130,23 +130,23 @@ ngx_http_gateway_aggregate_find(ngx_pool_t *pool, ngx_str_t *text,
 
 
 static ngx_int_t
-ngx_http_gateway_aggregate_find_member(ngx_pool_t *pool, ngx_str_t *text,
+ngx_http_gateway_json_find_member(ngx_pool_t *pool, ngx_str_t *text,
     ngx_str_t *name, ngx_str_t *value)
 {
     ngx_int_t                            rc;
     ngx_str_t                            found;
-    ngx_http_gateway_aggregate_cursor_t  cursor;
-    ngx_http_gateway_aggregate_member_t  member;
+    ngx_http_gateway_json_cursor_t  cursor;
+    ngx_http_gateway_json_member_t  member;
 
-    if (ngx_http_gateway_aggregate_open(&cursor, text) != NGX_OK) {
+    if (ngx_http_gateway_json_open(&cursor, text) != NGX_OK) {
         return NGX_DECLINED;
     }
 
     ngx_str_null(&found);
 
-    while (ngx_http_gateway_aggregate_next_member(&cursor, &member) == NGX_OK)
+    while (ngx_http_gateway_json_next_member(&cursor, &member) == NGX_OK)
     {
-        rc = ngx_http_gateway_aggregate_is_name(pool, &member.name, name);
+        rc = ngx_http_gateway_json_is_name(pool, &member.name, name);
 
         if (rc == NGX_ERROR) {
             return NGX_ERROR;
@@ -170,12 +170,12 @@ ngx_http_gateway_aggregate_find_member(ngx_pool_t *pool, ngx_str_t *text,
 /* an index has no leading zeros, RFC 6901 section 4 */
 
 static ngx_int_t
-ngx_http_gateway_aggregate_find_element(ngx_str_t *text, ngx_str_t *token,
+ngx_http_gateway_json_find_element(ngx_str_t *text, ngx_str_t *token,
     ngx_str_t *value)
 {
     ngx_int_t                            n;
     ngx_str_t                            element;
-    ngx_http_gateway_aggregate_cursor_t  cursor;
+    ngx_http_gateway_json_cursor_t  cursor;
 
     if (text->len == 0 || text->data[0] != '[') {
         return NGX_DECLINED;
@@ -187,12 +187,12 @@ ngx_http_gateway_aggregate_find_element(ngx_str_t *text, ngx_str_t *token,
         return NGX_DECLINED;
     }
 
-    if (ngx_http_gateway_aggregate_open(&cursor, text) != NGX_OK) {
+    if (ngx_http_gateway_json_open(&cursor, text) != NGX_OK) {
         return NGX_DECLINED;
     }
 
     do {
-        if (ngx_http_gateway_aggregate_next_element(&cursor, &element)
+        if (ngx_http_gateway_json_next_element(&cursor, &element)
             != NGX_OK)
         {
             return NGX_DECLINED;
@@ -207,7 +207,7 @@ ngx_http_gateway_aggregate_find_element(ngx_str_t *text, ngx_str_t *token,
 
 
 ngx_int_t
-ngx_http_gateway_aggregate_open(ngx_http_gateway_aggregate_cursor_t *cursor,
+ngx_http_gateway_json_open(ngx_http_gateway_json_cursor_t *cursor,
     ngx_str_t *text)
 {
     if (text->len < 2 || (text->data[0] != '{' && text->data[0] != '[')) {
@@ -225,20 +225,20 @@ ngx_http_gateway_aggregate_open(ngx_http_gateway_aggregate_cursor_t *cursor,
 
 
 ngx_int_t
-ngx_http_gateway_aggregate_next_member(
-    ngx_http_gateway_aggregate_cursor_t *cursor,
-    ngx_http_gateway_aggregate_member_t *member)
+ngx_http_gateway_json_next_member(
+    ngx_http_gateway_json_cursor_t *cursor,
+    ngx_http_gateway_json_member_t *member)
 {
     u_char  *p, *end, *start;
 
     start = cursor->pos;
-    p = ngx_http_gateway_aggregate_pass_space(start, cursor->last);
+    p = ngx_http_gateway_json_pass_space(start, cursor->last);
 
     if (p == cursor->last || *p != '"') {
         return NGX_DONE;
     }
 
-    end = ngx_http_gateway_aggregate_scan_value(p, cursor->last);
+    end = ngx_http_gateway_json_scan_value(p, cursor->last);
     if (end == NULL) {
         return NGX_DONE;
     }
@@ -246,7 +246,7 @@ ngx_http_gateway_aggregate_next_member(
     member->name.data = p + 1;
     member->name.len = end - p - 2;
 
-    p = ngx_http_gateway_aggregate_pass_space(end, cursor->last);
+    p = ngx_http_gateway_json_pass_space(end, cursor->last);
 
     if (p == cursor->last || *p != ':') {
         return NGX_DONE;
@@ -254,7 +254,7 @@ ngx_http_gateway_aggregate_next_member(
 
     cursor->pos = p + 1;
 
-    if (ngx_http_gateway_aggregate_next_element(cursor, &member->value)
+    if (ngx_http_gateway_json_next_element(cursor, &member->value)
         != NGX_OK)
     {
         return NGX_DONE;
@@ -263,7 +263,7 @@ ngx_http_gateway_aggregate_next_member(
     /* the white space after a value is a part of the member, a comma is not */
 
     p = member->value.data + member->value.len;
-    p = ngx_http_gateway_aggregate_pass_space(p, cursor->last);
+    p = ngx_http_gateway_json_pass_space(p, cursor->last);
 
     member->all.data = start;
     member->all.len = p - start;
@@ -273,18 +273,18 @@ ngx_http_gateway_aggregate_next_member(
 
 
 ngx_int_t
-ngx_http_gateway_aggregate_next_element(
-    ngx_http_gateway_aggregate_cursor_t *cursor, ngx_str_t *value)
+ngx_http_gateway_json_next_element(
+    ngx_http_gateway_json_cursor_t *cursor, ngx_str_t *value)
 {
     u_char  *p, *end;
 
-    p = ngx_http_gateway_aggregate_pass_space(cursor->pos, cursor->last);
+    p = ngx_http_gateway_json_pass_space(cursor->pos, cursor->last);
 
     if (p == cursor->last) {
         return NGX_DONE;
     }
 
-    end = ngx_http_gateway_aggregate_scan_value(p, cursor->last);
+    end = ngx_http_gateway_json_scan_value(p, cursor->last);
     if (end == NULL) {
         return NGX_DONE;
     }
@@ -292,7 +292,7 @@ ngx_http_gateway_aggregate_next_element(
     value->data = p;
     value->len = end - p;
 
-    p = ngx_http_gateway_aggregate_pass_space(end, cursor->last);
+    p = ngx_http_gateway_json_pass_space(end, cursor->last);
 
     if (p < cursor->last) {
 
@@ -310,7 +310,7 @@ ngx_http_gateway_aggregate_next_element(
 
 
 static u_char *
-ngx_http_gateway_aggregate_pass_space(u_char *p, u_char *last)
+ngx_http_gateway_json_pass_space(u_char *p, u_char *last)
 {
     while (p < last && (*p == ' ' || *p == LF || *p == CR || *p == '\t')) {
         p++;
@@ -321,7 +321,7 @@ ngx_http_gateway_aggregate_pass_space(u_char *p, u_char *last)
 
 
 ngx_int_t
-ngx_http_gateway_aggregate_decode(ngx_pool_t *pool, ngx_str_t *text,
+ngx_http_gateway_json_decode(ngx_pool_t *pool, ngx_str_t *text,
     ngx_str_t *value)
 {
     u_char  *p, *last, *dst, *escape;
@@ -349,7 +349,7 @@ ngx_http_gateway_aggregate_decode(ngx_pool_t *pool, ngx_str_t *text,
 
         dst = ngx_cpymem(dst, p, escape - p);
 
-        p = ngx_http_gateway_aggregate_decode_escape(escape, last, &dst);
+        p = ngx_http_gateway_json_decode_escape(escape, last, &dst);
         if (p == NULL) {
             return NGX_DECLINED;
         }
@@ -368,7 +368,7 @@ ngx_http_gateway_aggregate_decode(ngx_pool_t *pool, ngx_str_t *text,
 /* writes the character of the escape at "p"; returns what follows, or NULL */
 
 static u_char *
-ngx_http_gateway_aggregate_decode_escape(u_char *p, u_char *last,
+ngx_http_gateway_json_decode_escape(u_char *p, u_char *last,
     u_char **dst)
 {
     ngx_int_t  c, low;
@@ -402,7 +402,7 @@ ngx_http_gateway_aggregate_decode_escape(u_char *p, u_char *last,
         break;
 
     case 'u':
-        c = ngx_http_gateway_aggregate_decode_unit(p, last);
+        c = ngx_http_gateway_json_decode_unit(p, last);
 
         if (c == NGX_ERROR || (c >= 0xdc00 && c <= 0xdfff)) {
             return NULL;
@@ -415,7 +415,7 @@ ngx_http_gateway_aggregate_decode_escape(u_char *p, u_char *last,
             /* the second half of a surrogate pair, RFC 8259, section 7 */
 
             p += 2;
-            low = ngx_http_gateway_aggregate_decode_unit(p, last);
+            low = ngx_http_gateway_json_decode_unit(p, last);
 
             if (low < 0xdc00 || low > 0xdfff) {
                 return NULL;
@@ -431,7 +431,7 @@ ngx_http_gateway_aggregate_decode_escape(u_char *p, u_char *last,
         break;
     }
 
-    *dst = ngx_http_gateway_aggregate_encode_utf8(*dst, c);
+    *dst = ngx_http_gateway_json_encode_utf8(*dst, c);
 
     return p + 2;
 }
@@ -440,7 +440,7 @@ ngx_http_gateway_aggregate_decode_escape(u_char *p, u_char *last,
 /* the four digits of "\uXXXX", or NGX_ERROR */
 
 static ngx_int_t
-ngx_http_gateway_aggregate_decode_unit(u_char *p, u_char *last)
+ngx_http_gateway_json_decode_unit(u_char *p, u_char *last)
 {
     u_char      c;
     ngx_int_t   unit;
@@ -472,7 +472,7 @@ ngx_http_gateway_aggregate_decode_unit(u_char *p, u_char *last)
 
 
 static u_char *
-ngx_http_gateway_aggregate_encode_utf8(u_char *dst, ngx_int_t c)
+ngx_http_gateway_json_encode_utf8(u_char *dst, ngx_int_t c)
 {
     if (c < 0x80) {
         *dst++ = (u_char) c;
@@ -502,7 +502,7 @@ ngx_http_gateway_aggregate_encode_utf8(u_char *dst, ngx_int_t c)
 
 
 ngx_int_t
-ngx_http_gateway_aggregate_is_name(ngx_pool_t *pool, ngx_str_t *text,
+ngx_http_gateway_json_is_name(ngx_pool_t *pool, ngx_str_t *text,
     ngx_str_t *name)
 {
     ngx_int_t  rc;
@@ -514,7 +514,7 @@ ngx_http_gateway_aggregate_is_name(ngx_pool_t *pool, ngx_str_t *text,
         return 0;
     }
 
-    rc = ngx_http_gateway_aggregate_decode(pool, text, &decoded);
+    rc = ngx_http_gateway_json_decode(pool, text, &decoded);
 
     if (rc != NGX_OK) {
         return rc == NGX_ERROR ? NGX_ERROR : 0;
@@ -526,15 +526,15 @@ ngx_http_gateway_aggregate_is_name(ngx_pool_t *pool, ngx_str_t *text,
 
 
 ngx_int_t
-ngx_http_gateway_aggregate_pick(ngx_pool_t *pool, ngx_str_t *text,
-    ngx_http_gateway_aggregate_members_t *members, ngx_str_t *picked)
+ngx_http_gateway_json_pick(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_http_gateway_json_members_t *members, ngx_str_t *picked)
 {
     size_t                                len;
     u_char                               *p, *rest, *renamed;
     ngx_int_t                             rc;
-    ngx_http_gateway_aggregate_cursor_t   cursor;
-    ngx_http_gateway_aggregate_member_t   member;
-    ngx_http_gateway_aggregate_rename_t  *rename;
+    ngx_http_gateway_json_cursor_t   cursor;
+    ngx_http_gateway_json_member_t   member;
+    ngx_http_gateway_json_rename_t  *rename;
 
     if (text->len < 2 || text->data[0] != '{') {
         return NGX_DECLINED;
@@ -549,7 +549,7 @@ ngx_http_gateway_aggregate_pick(ngx_pool_t *pool, ngx_str_t *text,
         }
     }
 
-    if (ngx_http_gateway_aggregate_survey(pool, members, text, renamed, &len)
+    if (ngx_http_gateway_json_survey(pool, members, text, renamed, &len)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -563,11 +563,11 @@ ngx_http_gateway_aggregate_pick(ngx_pool_t *pool, ngx_str_t *text,
     p = picked->data;
     *p++ = '{';
 
-    (void) ngx_http_gateway_aggregate_open(&cursor, text);
+    (void) ngx_http_gateway_json_open(&cursor, text);
 
-    while (ngx_http_gateway_aggregate_next_member(&cursor, &member) == NGX_OK)
+    while (ngx_http_gateway_json_next_member(&cursor, &member) == NGX_OK)
     {
-        rc = ngx_http_gateway_aggregate_stays(pool, members, &member.name,
+        rc = ngx_http_gateway_json_stays(pool, members, &member.name,
                                               renamed, &rename);
         if (rc == NGX_ERROR) {
             return NGX_ERROR;
@@ -604,14 +604,14 @@ ngx_http_gateway_aggregate_pick(ngx_pool_t *pool, ngx_str_t *text,
 /* finds which names are there to be renamed, and the room that takes */
 
 static ngx_int_t
-ngx_http_gateway_aggregate_survey(ngx_pool_t *pool,
-    ngx_http_gateway_aggregate_members_t *members, ngx_str_t *text,
+ngx_http_gateway_json_survey(ngx_pool_t *pool,
+    ngx_http_gateway_json_members_t *members, ngx_str_t *text,
     u_char *renamed, size_t *len)
 {
     ngx_int_t                             rc;
-    ngx_http_gateway_aggregate_cursor_t   cursor;
-    ngx_http_gateway_aggregate_member_t   member;
-    ngx_http_gateway_aggregate_rename_t  *rename, *renames;
+    ngx_http_gateway_json_cursor_t   cursor;
+    ngx_http_gateway_json_member_t   member;
+    ngx_http_gateway_json_rename_t  *rename, *renames;
 
     *len = text->len;
 
@@ -621,11 +621,11 @@ ngx_http_gateway_aggregate_survey(ngx_pool_t *pool,
 
     renames = members->rename->elts;
 
-    (void) ngx_http_gateway_aggregate_open(&cursor, text);
+    (void) ngx_http_gateway_json_open(&cursor, text);
 
-    while (ngx_http_gateway_aggregate_next_member(&cursor, &member) == NGX_OK)
+    while (ngx_http_gateway_json_next_member(&cursor, &member) == NGX_OK)
     {
-        rc = ngx_http_gateway_aggregate_stays(pool, members, &member.name,
+        rc = ngx_http_gateway_json_stays(pool, members, &member.name,
                                               NULL, &rename);
         if (rc == NGX_ERROR) {
             return NGX_ERROR;
@@ -648,18 +648,18 @@ ngx_http_gateway_aggregate_survey(ngx_pool_t *pool,
  */
 
 static ngx_int_t
-ngx_http_gateway_aggregate_stays(ngx_pool_t *pool,
-    ngx_http_gateway_aggregate_members_t *members, ngx_str_t *text,
-    u_char *renamed, ngx_http_gateway_aggregate_rename_t **rename)
+ngx_http_gateway_json_stays(ngx_pool_t *pool,
+    ngx_http_gateway_json_members_t *members, ngx_str_t *text,
+    u_char *renamed, ngx_http_gateway_json_rename_t **rename)
 {
     ngx_int_t                             rc;
     ngx_uint_t                            i;
-    ngx_http_gateway_aggregate_rename_t  *renames;
+    ngx_http_gateway_json_rename_t  *renames;
 
     *rename = NULL;
 
     if (members->only) {
-        rc = ngx_http_gateway_aggregate_is_listed(pool, members->only, text);
+        rc = ngx_http_gateway_json_is_listed(pool, members->only, text);
 
         if (rc != 1) {
             return rc;
@@ -667,7 +667,7 @@ ngx_http_gateway_aggregate_stays(ngx_pool_t *pool,
     }
 
     if (members->except) {
-        rc = ngx_http_gateway_aggregate_is_listed(pool, members->except, text);
+        rc = ngx_http_gateway_json_is_listed(pool, members->except, text);
 
         if (rc != 0) {
             return rc == NGX_ERROR ? NGX_ERROR : 0;
@@ -678,7 +678,7 @@ ngx_http_gateway_aggregate_stays(ngx_pool_t *pool,
         return 1;
     }
 
-    rc = ngx_http_gateway_aggregate_renamed(pool, members->rename, text,
+    rc = ngx_http_gateway_json_renamed(pool, members->rename, text,
                                             rename);
 
     if (rc == NGX_ERROR || *rename || renamed == NULL) {
@@ -693,7 +693,7 @@ ngx_http_gateway_aggregate_stays(ngx_pool_t *pool,
             continue;
         }
 
-        rc = ngx_http_gateway_aggregate_is_name(pool, text, &renames[i].to);
+        rc = ngx_http_gateway_json_is_name(pool, text, &renames[i].to);
 
         if (rc != 0) {
             return rc == NGX_ERROR ? NGX_ERROR : 0;
@@ -705,7 +705,7 @@ ngx_http_gateway_aggregate_stays(ngx_pool_t *pool,
 
 
 static ngx_int_t
-ngx_http_gateway_aggregate_is_listed(ngx_pool_t *pool, ngx_array_t *names,
+ngx_http_gateway_json_is_listed(ngx_pool_t *pool, ngx_array_t *names,
     ngx_str_t *text)
 {
     ngx_int_t    rc;
@@ -716,7 +716,7 @@ ngx_http_gateway_aggregate_is_listed(ngx_pool_t *pool, ngx_array_t *names,
 
     for (i = 0; i < names->nelts; i++) {
 
-        rc = ngx_http_gateway_aggregate_is_name(pool, text, &name[i]);
+        rc = ngx_http_gateway_json_is_name(pool, text, &name[i]);
 
         if (rc != 0) {
             return rc;
@@ -728,18 +728,18 @@ ngx_http_gateway_aggregate_is_listed(ngx_pool_t *pool, ngx_array_t *names,
 
 
 static ngx_int_t
-ngx_http_gateway_aggregate_renamed(ngx_pool_t *pool, ngx_array_t *renames,
-    ngx_str_t *text, ngx_http_gateway_aggregate_rename_t **rename)
+ngx_http_gateway_json_renamed(ngx_pool_t *pool, ngx_array_t *renames,
+    ngx_str_t *text, ngx_http_gateway_json_rename_t **rename)
 {
     ngx_int_t                             rc;
     ngx_uint_t                            i;
-    ngx_http_gateway_aggregate_rename_t  *r;
+    ngx_http_gateway_json_rename_t  *r;
 
     r = renames->elts;
 
     for (i = 0; i < renames->nelts; i++) {
 
-        rc = ngx_http_gateway_aggregate_is_name(pool, text, &r[i].from);
+        rc = ngx_http_gateway_json_is_name(pool, text, &r[i].from);
 
         if (rc == NGX_ERROR) {
             return NGX_ERROR;

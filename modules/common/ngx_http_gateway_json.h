@@ -8,7 +8,7 @@
  * Values inside a JSON text, found as ranges of its bytes and never rewritten:
  * what is taken out of a text is byte for byte what the text says.
  *
- * Texts are those that ngx_http_gateway_aggregate_scan() found valid; another
+ * Texts are those that ngx_http_gateway_json_scan() found valid; another
  * one gives NGX_DECLINED or NGX_DONE early, never an access outside of it.
  * Where a name stands twice in an object its last member counts, as in
  * ECMA-262's JSON.parse().
@@ -17,8 +17,8 @@
  */
 
 
-#ifndef _NGX_HTTP_GATEWAY_AGGREGATE_JSON_H_INCLUDED_
-#define _NGX_HTTP_GATEWAY_AGGREGATE_JSON_H_INCLUDED_
+#ifndef _NGX_HTTP_GATEWAY_JSON_H_INCLUDED_
+#define _NGX_HTTP_GATEWAY_JSON_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -30,7 +30,7 @@
 typedef struct {
     ngx_str_t      text;       /* as written */
     ngx_array_t    tokens;     /* ngx_str_t */
-} ngx_http_gateway_aggregate_pointer_t;
+} ngx_http_gateway_json_pointer_t;
 
 
 /* members or elements that have not been seen yet */
@@ -38,21 +38,21 @@ typedef struct {
 typedef struct {
     u_char        *pos;
     u_char        *last;
-} ngx_http_gateway_aggregate_cursor_t;
+} ngx_http_gateway_json_cursor_t;
 
 
 typedef struct {
     ngx_str_t      all;        /* with the white space around the member */
     ngx_str_t      name;       /* as it stands in the text, without quotes */
     ngx_str_t      value;
-} ngx_http_gateway_aggregate_member_t;
+} ngx_http_gateway_json_member_t;
 
 
 typedef struct {
     ngx_str_t      from;
     ngx_str_t      to;
     ngx_str_t      escaped;    /* "to" as it is written between quotes */
-} ngx_http_gateway_aggregate_rename_t;
+} ngx_http_gateway_json_rename_t;
 
 
 /* which members of an object stay, and how they are called then */
@@ -60,8 +60,8 @@ typedef struct {
 typedef struct {
     ngx_array_t   *only;       /* ngx_str_t, or NULL */
     ngx_array_t   *except;     /* ngx_str_t, or NULL */
-    ngx_array_t   *rename;     /* ngx_http_gateway_aggregate_rename_t or NULL */
-} ngx_http_gateway_aggregate_members_t;
+    ngx_array_t   *rename;     /* ngx_http_gateway_json_rename_t or NULL */
+} ngx_http_gateway_json_members_t;
 
 
 #pragma GCC visibility push(hidden)
@@ -71,8 +71,8 @@ typedef struct {
  * not a JSON pointer, or NGX_ERROR when there is no memory.
  */
 
-ngx_int_t ngx_http_gateway_aggregate_pointer(ngx_pool_t *pool,
-    ngx_http_gateway_aggregate_pointer_t *pointer, ngx_str_t *text);
+ngx_int_t ngx_http_gateway_json_pointer(ngx_pool_t *pool,
+    ngx_http_gateway_json_pointer_t *pointer, ngx_str_t *text);
 
 /*
  * Finds the value that "pointer" names in "text" and sets "value" to its
@@ -80,8 +80,8 @@ ngx_int_t ngx_http_gateway_aggregate_pointer(ngx_pool_t *pool,
  * there is no memory.
  */
 
-ngx_int_t ngx_http_gateway_aggregate_find(ngx_pool_t *pool, ngx_str_t *text,
-    ngx_http_gateway_aggregate_pointer_t *pointer, ngx_str_t *value);
+ngx_int_t ngx_http_gateway_json_find(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_http_gateway_json_pointer_t *pointer, ngx_str_t *value);
 
 /*
  * Sets a cursor in front of the first member of an object, or element of an
@@ -89,16 +89,16 @@ ngx_int_t ngx_http_gateway_aggregate_find(ngx_pool_t *pool, ngx_str_t *text,
  * none then.
  */
 
-ngx_int_t ngx_http_gateway_aggregate_open(
-    ngx_http_gateway_aggregate_cursor_t *cursor, ngx_str_t *text);
+ngx_int_t ngx_http_gateway_json_open(
+    ngx_http_gateway_json_cursor_t *cursor, ngx_str_t *text);
 
 /* Return NGX_OK and the next one, or NGX_DONE when there is none. */
 
-ngx_int_t ngx_http_gateway_aggregate_next_member(
-    ngx_http_gateway_aggregate_cursor_t *cursor,
-    ngx_http_gateway_aggregate_member_t *member);
-ngx_int_t ngx_http_gateway_aggregate_next_element(
-    ngx_http_gateway_aggregate_cursor_t *cursor, ngx_str_t *value);
+ngx_int_t ngx_http_gateway_json_next_member(
+    ngx_http_gateway_json_cursor_t *cursor,
+    ngx_http_gateway_json_member_t *member);
+ngx_int_t ngx_http_gateway_json_next_element(
+    ngx_http_gateway_json_cursor_t *cursor, ngx_str_t *value);
 
 /*
  * Sets "value" to the characters of a JSON string that stands between quotes
@@ -109,7 +109,7 @@ ngx_int_t ngx_http_gateway_aggregate_next_element(
  * of a surrogate pair, or NGX_ERROR when there is no memory.
  */
 
-ngx_int_t ngx_http_gateway_aggregate_decode(ngx_pool_t *pool, ngx_str_t *text,
+ngx_int_t ngx_http_gateway_json_decode(ngx_pool_t *pool, ngx_str_t *text,
     ngx_str_t *value);
 
 /*
@@ -117,7 +117,7 @@ ngx_int_t ngx_http_gateway_aggregate_decode(ngx_pool_t *pool, ngx_str_t *text,
  * 1 or 0, or NGX_ERROR when there is no memory.
  */
 
-ngx_int_t ngx_http_gateway_aggregate_is_name(ngx_pool_t *pool,
+ngx_int_t ngx_http_gateway_json_is_name(ngx_pool_t *pool,
     ngx_str_t *text, ngx_str_t *name);
 
 /*
@@ -128,10 +128,10 @@ ngx_int_t ngx_http_gateway_aggregate_is_name(ngx_pool_t *pool,
  * there is no memory.
  */
 
-ngx_int_t ngx_http_gateway_aggregate_pick(ngx_pool_t *pool, ngx_str_t *text,
-    ngx_http_gateway_aggregate_members_t *members, ngx_str_t *picked);
+ngx_int_t ngx_http_gateway_json_pick(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_http_gateway_json_members_t *members, ngx_str_t *picked);
 
 #pragma GCC visibility pop
 
 
-#endif /* _NGX_HTTP_GATEWAY_AGGREGATE_JSON_H_INCLUDED_ */
+#endif /* _NGX_HTTP_GATEWAY_JSON_H_INCLUDED_ */

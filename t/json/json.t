@@ -11,17 +11,17 @@ use strict;
 use warnings;
 
 use FindBin;
-use lib $FindBin::Bin;
+use lib "$FindBin::Bin/../lib";
 
 use JSON::PP ();
 use Test::More;
 
-use Program;
+use NgxGatewayProgram;
 
 plan skip_all => 'no nginx is configured in build/ ("make")' if !nginx();
 
 my @sources = (map({ "$here/$_.c" } qw( json core )),
-    map({ "$aggregate/ngx_http_gateway_aggregate_$_.c" } qw( json scan )));
+    map({ "$modules/common/ngx_http_gateway_$_.c" } qw( json json_scan )));
 my $program = sanitized('json', '-O1', @sources);
 
 diag 'no sanitizers: nobody looks for bytes read outside of a text'
@@ -485,7 +485,7 @@ sub controls {
          qr/if \(!renamed\[i\]\) \{/, 'if (0) {'],
     );
 
-    my $json = "$aggregate/ngx_http_gateway_aggregate_json.c";
+    my $json = "$modules/common/ngx_http_gateway_json.c";
     my $text = slurp($json);
     my $count = 0;
     my @others = map {

@@ -1,7 +1,8 @@
-package Program;
+package NgxGatewayProgram;
 
 # C programs that drive a module's files without nginx, with sanitizers where
-# the compiler has them.
+# the compiler has them.  $here is the folder of the test that uses this, $work
+# one for what it makes, $modules that of the modules' sources.
 
 use strict;
 use warnings;
@@ -10,18 +11,19 @@ use Cwd qw( realpath );
 use Exporter qw( import );
 use File::Basename qw( dirname );
 use File::Temp qw( tempdir );
+use FindBin;
 
 our @EXPORT = (
-    qw( nginx compiled sanitized run slurp spew ), '$aggregate', '$here',
+    qw( nginx compiled sanitized run slurp spew ), '$modules', '$here',
     '$work',
 );
 
-our $here = realpath(dirname(__FILE__));
+our $here = realpath($FindBin::Bin);
 our $work = tempdir(CLEANUP => 1);
 
-my $root = realpath("$here/../../..");
+my $root = realpath(dirname(__FILE__) . '/../..');
 
-our $aggregate = "$root/modules/aggregate";
+our $modules = "$root/modules";
 
 my $cc = $ENV{CC} || 'gcc';
 my @sanitize = ('-g', '-fsanitize=address,undefined',
@@ -70,7 +72,7 @@ sub command {
     my ($name, @arguments) = @_;
 
     return ($cc, qw( -W -Wall -Werror -Wno-unused-parameter -D_GNU_SOURCE ),
-        (map { "-I$_" } $here, $aggregate, "$nginx/objs",
+        (map { "-I$_" } $here, glob("$modules/*"), "$nginx/objs",
          map { "$nginx/src/$_" } qw( core event event/modules os/unix )),
         '-o', "$work/$name", @arguments);
 }
