@@ -16,15 +16,15 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_http_gateway_limit_rate.h"
+#include "ngx_http_gateway_rate.h"
 
 
-static uint64_t ngx_http_gateway_limit_period(u_char unit);
+static uint64_t ngx_http_gateway_rate_period(u_char unit);
 
 
 ngx_int_t
-ngx_http_gateway_limit_parse_rate(ngx_str_t *text,
-    ngx_http_gateway_limit_rate_t *rate)
+ngx_http_gateway_rate_parse(ngx_str_t *text,
+    ngx_http_gateway_rate_t *rate)
 {
     u_char    *p, *last, *digits;
     uint64_t   tokens, period, burst;
@@ -36,10 +36,10 @@ ngx_http_gateway_limit_parse_rate(ngx_str_t *text,
         p++;
     }
 
-    if (ngx_http_gateway_limit_parse_tokens(text->data, p - text->data, 1,
+    if (ngx_http_gateway_rate_parse_tokens(text->data, p - text->data, 1,
                                             &tokens)
         != NGX_OK
-        || tokens > NGX_HTTP_GATEWAY_LIMIT_MAX_RATE)
+        || tokens > NGX_HTTP_GATEWAY_RATE_MAX)
     {
         return NGX_DECLINED;
     }
@@ -52,7 +52,7 @@ ngx_http_gateway_limit_parse_rate(ngx_str_t *text,
         return NGX_DECLINED;
     }
 
-    period = ngx_http_gateway_limit_period(p[2]);
+    period = ngx_http_gateway_rate_period(p[2]);
 
     if (period == 0) {
         return NGX_DECLINED;
@@ -67,7 +67,7 @@ ngx_http_gateway_limit_parse_rate(ngx_str_t *text,
 
         if (last < digits
             || ngx_strncmp(p, " burst=", sizeof(" burst=") - 1) != 0
-            || ngx_http_gateway_limit_parse_tokens(digits, last - digits, 1,
+            || ngx_http_gateway_rate_parse_tokens(digits, last - digits, 1,
                                                    &burst)
                != NGX_OK)
         {
@@ -84,7 +84,7 @@ ngx_http_gateway_limit_parse_rate(ngx_str_t *text,
 
 
 static uint64_t
-ngx_http_gateway_limit_period(u_char unit)
+ngx_http_gateway_rate_period(u_char unit)
 {
     switch (unit) {
 
@@ -107,20 +107,20 @@ ngx_http_gateway_limit_period(u_char unit)
 
 
 ngx_int_t
-ngx_http_gateway_limit_rate_times(ngx_http_gateway_limit_rate_t *rate,
+ngx_http_gateway_rate_times(ngx_http_gateway_rate_t *rate,
     int64_t max)
 {
     rate->token_time = rate->period / rate->tokens;
     rate->fraction = (uint32_t) (((rate->period % rate->tokens) << 32)
                                  / rate->tokens);
-    rate->capacity = ngx_http_gateway_limit_time(rate, rate->burst);
+    rate->capacity = ngx_http_gateway_rate_time(rate, rate->burst);
 
     return (rate->capacity > max) ? NGX_DECLINED : NGX_OK;
 }
 
 
 ngx_int_t
-ngx_http_gateway_limit_parse_tokens(u_char *data, size_t len, uint64_t min,
+ngx_http_gateway_rate_parse_tokens(u_char *data, size_t len, uint64_t min,
     uint64_t *n)
 {
     u_char    *p, *last;
@@ -141,7 +141,7 @@ ngx_http_gateway_limit_parse_tokens(u_char *data, size_t len, uint64_t min,
 
         value = value * 10 + (*p - '0');
 
-        if (value > NGX_HTTP_GATEWAY_LIMIT_MAX_BURST) {
+        if (value > NGX_HTTP_GATEWAY_RATE_MAX_BURST) {
             return NGX_DECLINED;
         }
     }
@@ -157,7 +157,7 @@ ngx_http_gateway_limit_parse_tokens(u_char *data, size_t len, uint64_t min,
 
 
 int64_t
-ngx_http_gateway_limit_time(ngx_http_gateway_limit_rate_t *rate,
+ngx_http_gateway_rate_time(ngx_http_gateway_rate_t *rate,
     uint64_t tokens)
 {
     unsigned __int128  time;
@@ -170,7 +170,7 @@ ngx_http_gateway_limit_time(ngx_http_gateway_limit_rate_t *rate,
 
 
 int64_t
-ngx_http_gateway_limit_charge_time(ngx_http_gateway_limit_rate_t *rate,
+ngx_http_gateway_rate_charge_time(ngx_http_gateway_rate_t *rate,
     uint64_t tokens, uint32_t *fraction)
 {
     uint64_t           part;
@@ -186,7 +186,7 @@ ngx_http_gateway_limit_charge_time(ngx_http_gateway_limit_rate_t *rate,
 
 
 uint64_t
-ngx_http_gateway_limit_tokens(ngx_http_gateway_limit_rate_t *rate,
+ngx_http_gateway_rate_tokens(ngx_http_gateway_rate_t *rate,
     int64_t time)
 {
     if (time <= 0) {
