@@ -86,7 +86,7 @@ ngx_http_gateway_websocket_parse(ngx_http_gateway_websocket_parser_t *ps,
         /* section 5.2: the minimal number of bytes, the first bit 0 */
 
         if (length < (uint64_t) ((size == 2) ? 126 : 65536)
-            || length > NGX_MAX_INT64_VALUE)
+            || length >> 63)
         {
             return ngx_http_gateway_websocket_error(ps,
                               NGX_HTTP_GATEWAY_WEBSOCKET_PROTOCOL,
