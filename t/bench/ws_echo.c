@@ -156,7 +156,10 @@ serve(connection_t *c)
 
         for (at = 0; at < c->in_len && OUT - c->out_len >= HEAD; at += n) {
 
-            if (c->rest != 0) {
+            if (c->last && c->rest == 0) {
+                n = c->in_len - at;
+
+            } else if (c->rest != 0) {
                 n = payload(c, c->in + at, c->in_len - at);
 
             } else if (c->is_socket) {
@@ -182,7 +185,7 @@ serve(connection_t *c)
             continue;
         }
 
-        if (c->last || (at == 0 && c->in_len == IN)) {
+        if ((c->last && c->rest == 0) || (at == 0 && c->in_len == IN)) {
             leave(c);
             return;
         }
