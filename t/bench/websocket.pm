@@ -26,8 +26,10 @@ use constant {
     TICK    => 64,
     LOOKS   => [50_000, 250_000, 500_000, 750_000, 995_000],
 
-    # unmask: runs, and the target in MB a second
+    # unmask: bytes of payload, runs, seconds of each, MB a second as a target
+    FRAME   => 4096,
     RUNS    => 7,
+    SECONDS => 0.1,
     UNMASK  => 4000,
 };
 
@@ -282,6 +284,67 @@ my $stream = sub {
 };
 
 
+# The frames alone, ws_unmask.c.
+
+my $unmask = sub {
+    my %seen;
+
+    for (1 .. RUNS) {
+        push @{ $seen{$_} }, frames($_) / 1e6 for qw(mask pass);
+    }
+
+    my ($spread, $pass) = map { Bench::spread(@{ $seen{$_} }) } qw(mask pass);
+
+    return (
+        figure => $spread->{median},
+        unit   => 'MB per second and core',
+        spread => $spread,
+        text   => sprintf('%.1f GB/s (%.1f..%.1f); header and UTF-8 checked, '
+            . 'left masked: %.1f', (map { $spread->{$_} / 1e3 }
+                                       qw(median min max)),
+            $pass->{median} / 1e3),
+        target => { kind => 'MB/s', value => UNMASK },
+        met    => $spread->{median} >= UNMASK ? 1 : 0,
+    );
+};
+
+
+sub frames {
+    my ($what) = @_;
+    my ($status, $text) = capture($bench->{gateway_cpu}, frames_program(),
+        $what, FRAME, SECONDS);
+
+    die "bench: ws_unmask $what:\n$text" if $status != 0;
+
+    return $text;
+}
+
+
+# Compiled anew when something of it has changed, with nginx's options.
+
+sub frames_program {
+    my $nginx = "$bench->{root}/build/nginx";
+    my $websocket = "$bench->{root}/modules/websocket";
+    my $program = "$bench->{build}/ws_unmask";
+
+    my @sources = ("$bench->{here}/ws_unmask.c",
+        "$websocket/ngx_http_gateway_websocket_frame.c");
+    my $newest = (sort { $b <=> $a } map { (stat $_)[9] } @sources,
+                  "$websocket/ngx_http_gateway_websocket_frame.h")[0];
+
+    return $program if -x $program && (stat $program)[9] >= $newest;
+
+    my ($status, $text) = capture(undef, $ENV{CC} || 'cc',
+        qw(-O2 -fPIC -fstack-protector-strong -D_GNU_SOURCE),
+        "-I$websocket", "-I$nginx/objs",
+        (map { "-I$nginx/src/$_" } qw(core event event/modules os/unix)),
+        '-o', $program, @sources);
+    die "bench: ws_unmask.c is not compiled:\n$text" if $status != 0;
+
+    return $program;
+}
+
+
 sub beside {
     my ($name, $title, $request, $raw, $side, $target) = @_;
 
@@ -323,6 +386,10 @@ sub {
 
         { name => 'sse_memory', title => 'a stream of a million messages',
           run => $stream, needs => [MODULE] },
+
+        { name => 'unmask',
+          title => 'the frames alone, ' . FRAME . ' bytes each',
+          run => $unmask },
 
         { name => 'unused',
           request => { path => '/' },
