@@ -191,7 +191,10 @@ function connect(path, options = {}, protocols = []) {
     });
 
     ws.closed = new Promise((resolve) => {
-        ws.on('close', (code, reason) => resolve([code, reason.toString()]));
+        ws.on('close', (code, reason) => {
+            ws.at = Date.now();
+            resolve([code, reason.toString()]);
+        });
     });
 
     return ws;
@@ -714,27 +717,30 @@ async function stay(n, path) {
 }
 
 
-// How each has ended, and which of them still answer.
+// How each has ended, when the first and the last did, and how many still
+// answer.  With "all" it waits for all of them to end.
 
-async function count(talk) {
+async function count({ all, talk }) {
     const codes = {};
     let answers = 0;
 
     await Promise.all(crowdOf.map(async (ws) => {
-        if (ws.readyState != 1) {
-            const [code] = await limited(ws.closed);
+        if (all || ws.readyState != 1) {
+            const [code] = await limited(ws.closed, 20);
 
             codes[code] = (codes[code] || 0) + 1;
-            return;
-        }
 
-        if (talk) {
+        } else if (talk) {
             ws.send('still there?');
             await next(ws) === 'still there?' && answers++;
         }
     }));
 
-    return { codes, answers };
+    const times = crowdOf.map((ws) => ws.at).filter(Boolean)
+                      .sort((a, b) => a - b);
+
+    return { codes, answers, first: times[0], last: times.at(-1),
+             middle: times[times.length >> 1] };
 }
 
 
@@ -748,7 +754,7 @@ const RUNS = { guard, guardRules, guardDeflate, crowd, pass, passReplies,
 
 const ASKS = {
     stay: ({ n, path }) => stay(n, path),
-    count: ({ talk }) => count(talk),
+    count,
     service: () => ({
         open: service.filter((s) => !s.close).length,
         codes: service.filter((s) => s.close)

@@ -8,7 +8,8 @@ package E2EWebSocket;
 #
 # Below /g/ is the service behind a guard, below /p/ behind a POST; the names
 # of the locations in configuration() say with what.  %where is what the
-# program is told: port, tls (ports of the gateway), ca (a file).
+# program is told: port, tls (ports of the gateway), ca (a file).  Options:
+# workers, and server, more lines of the server block.
 
 use strict;
 use warnings;
@@ -72,7 +73,7 @@ sub start {
         name => 'gateway', port => $port, workers => $o{workers} // 1,
         connections => 4096,
         http => configuration($peer->hello(), $port, $tls, $certificate,
-                              $key));
+                              $key, $o{server} // ''));
 
     return ($nginx, port => $port, tls => $tls, ca => $certificate);
 }
@@ -96,7 +97,7 @@ sub certificate {
 
 
 sub configuration {
-    my ($service, $port, $tls, $certificate, $key) = @_;
+    my ($service, $port, $tls, $certificate, $key, $server) = @_;
 
     my $locations = '';
 
@@ -144,10 +145,11 @@ client_max_body_size 4m;
 
 server {
     listen 127.0.0.1:$port;
-    listen 127.0.0.1:$tls ssl;
+    listen 127.0.0.1:$tls ssl http2;
     ssl_certificate $certificate;
     ssl_certificate_key $key;
 
+$server
 $locations
 }
 _EOC_
