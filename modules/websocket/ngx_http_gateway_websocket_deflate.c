@@ -80,12 +80,15 @@ ngx_http_gateway_websocket_inflate(ngx_http_gateway_websocket_inflate_t *z,
 
     while (z->stream.avail_out) {
 
-        /* nothing after a final block, so far: there is nothing to inflate */
+        /*
+         * At the end of a block, 0x80, nothing is left to come out, and zlib
+         * would not tell of that end again.
+         */
 
         if (z->stream.avail_in) {
             z->final = 0;
 
-        } else if (z->final) {
+        } else if (z->final || (z->stream.data_type & 0x80)) {
             break;
         }
 
@@ -165,7 +168,7 @@ ngx_http_gateway_websocket_inflate_end(ngx_http_gateway_websocket_inflate_t *z,
             return n;
         }
 
-        /* 0x80: at the end of a block; 0x1f: bits left of a byte */
+        /* 0x1f: bits left of a byte */
 
         if (!z->final && (z->stream.data_type & 0x9f) != 0x80) {
             return NGX_ERROR;
