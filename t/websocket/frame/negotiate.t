@@ -92,7 +92,8 @@ sub chosen {
         ['no server_max_window_bits without a value',
             "$us; server_max_window_bits", 'declined'],
         (map { my $name = $_;
-               map { ["no $name with a value: $_", "$us; $name=$_", 'declined'] }
+               map { ["no $name with a value: $_", "$us; $name=$_",
+                      'declined'] }
                    '1', '"1"', '0', 'true', 'x' }
             qw( server_no_context_takeover client_no_context_takeover )),
         (map { ["no $_ twice", "$us; $_; $_", 'declined'] }
