@@ -51,7 +51,7 @@ async def serve(ws):
     except ConnectionClosed:
         pass
 
-    await ws.wait_closed()
+    await ws.close()
     seen['close'] = [ws.close_code, ws.close_reason]
 
 
