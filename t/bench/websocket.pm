@@ -8,9 +8,10 @@ use strict;
 use warnings;
 
 use IO::Socket::INET;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(sleep);
 
 use Bench::Gateway;
+use Bench::Measure;
 use Bench::Process qw(alive capture free_port read_file start stop);
 
 use constant {
@@ -234,11 +235,11 @@ my $stream = sub {
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
         PeerPort => $gateway->{port}, Proto => 'tcp', Timeout => 10)
         // die "bench: stream: connect(): $@\n";
-    my ($lines, $head, $last, @looks, $begun) = (0, '', '');
+    my ($lines, $head, $last, @looks) = (0, '', '');
+    my $before = Bench::Measure::sample($bench, $gateway->{worker});
 
     # no chunks in HTTP/1.0
     print {$socket} "GET / HTTP/1.0\r\nHost: bench.example\r\n\r\n";
-    $begun = time();
 
     while (sysread $socket, my $bytes, 65536) {
 
@@ -257,7 +258,7 @@ my $stream = sub {
         }
     }
 
-    my $seconds = time() - $begun - 0.05 * @looks;
+    my $after = Bench::Measure::sample($bench, $gateway->{worker});
     my $number = sprintf '%010d', TICKS;
 
     $gateway->stop_it;
@@ -275,9 +276,9 @@ my $stream = sub {
         unit   => 'bytes of growth',
         spread => { min => $most, max => $most },
         text   => sprintf('%d KB more than at message %d, seen up to message '
-            . '%d; %d KB written to in all, %.0f messages a second',
-            $most / 1024, LOOKS->[0], LOOKS->[-1], $looks[0] / 1024,
-            TICKS / $seconds),
+            . '%d; %d KB in all, %.2f us a message', $most / 1024,
+            LOOKS->[0], LOOKS->[-1], $looks[0] / 1024,
+            ($after->{cpu} - $before->{cpu}) / TICKS * 1e6),
         target => { kind => 'bytes', value => 0 },
         met    => $most <= 0 ? 1 : 0,
     );
