@@ -10,16 +10,22 @@
  *
  *     inflate WINDOW NO_TAKEOVER LIMIT MESSAGE...
  *     deflate WINDOW NO_TAKEOVER MESSAGE...
+ *     fragments N
  *
  * What came of the messages is printed: bytes in hex, "bad", or "big" beyond
  * LIMIT bytes; or "differs" and how.  They go through in pieces of all kinds,
  * and with each call of zlib that can lack memory lacking it in turn.  Each
  * piece is in memory of just its size.
+ *
+ * The last one inflates a message of N bytes with one compressed byte at a
+ * time, and tells how many came out of how many, and whether memory grew.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+
+#include <sys/resource.h>
 
 #include "ngx_http_gateway_websocket_deflate.h"
 #include "failing.h"
@@ -86,6 +92,8 @@ static ngx_int_t deflate_piece(deflater_t *z, result_t *r, u_char **in,
 static ngx_uint_t deflate_back(result_t *r, ngx_uint_t window,
     ngx_uint_t no_takeover, way_t *way);
 
+static void do_fragments(void);
+
 static void tell_lost(void);
 static ngx_uint_t same(result_t *one, result_t *two);
 static void put_result(result_t *r);
@@ -95,6 +103,7 @@ static void put_way(const char *what, way_t *way);
 static words_call_t  calls[] = {
     { "inflate", do_inflate },
     { "deflate", do_deflate },
+    { "fragments", do_fragments },
     { NULL, NULL }
 };
 
@@ -587,6 +596,74 @@ deflate_back(result_t *r, ngx_uint_t window, ngx_uint_t no_takeover,
     }
 
     return 0;
+}
+
+
+static void
+do_fragments(void)
+{
+    size_t          n, i, pos;
+    u_char         *in, *out, buf[16];
+    ssize_t         got;
+    inflate_t       inflater;
+    deflater_t      deflater;
+    struct rusage   before, after;
+
+    n = atoi(words_next());
+
+    for (i = 0; i < n; i++) {
+        buf_whole[i] = (u_char) (i ^ i >> 5 ^ i >> 11 ^ i >> 14);
+    }
+
+    ngx_http_gateway_websocket_deflate_init(&deflater, 15, 0);
+    ngx_http_gateway_websocket_inflate_init(&inflater, 15, 0);
+
+    in = buf_whole;
+    out = buf_other;
+
+    (void) ngx_http_gateway_websocket_deflate(&deflater, &in, in + n, &out,
+                                              out + ROOM, 1);
+
+    n = out - buf_other;
+    pos = 0;
+
+    for (i = 0; i <= n; i++) {
+
+        /* all that it ever needs */
+
+        if (i == n / 10) {
+            (void) getrusage(RUSAGE_SELF, &before);
+        }
+
+        in = buf_other + i;
+
+        do {
+            got = i < n ? ngx_http_gateway_websocket_inflate(&inflater, &in,
+                                          buf_other + i + 1, buf, sizeof(buf))
+                        : ngx_http_gateway_websocket_inflate_end(&inflater,
+                                                            buf, sizeof(buf));
+
+            if (got < 0 || ngx_memcmp(buf, buf_whole + pos, got) != 0) {
+                printf("differs: fragment %d; ", (int) i);
+                n = 0;
+                break;
+            }
+
+            pos += got;
+
+        } while (got == sizeof(buf));
+    }
+
+    (void) getrusage(RUSAGE_SELF, &after);
+
+    printf("%d bytes, %d fragments", (int) pos, (int) n);
+
+    if (after.ru_maxrss > before.ru_maxrss + 64) {
+        printf(", %d KB more", (int) (after.ru_maxrss - before.ru_maxrss));
+    }
+
+    ngx_http_gateway_websocket_deflate_free(&deflater);
+    ngx_http_gateway_websocket_inflate_free(&inflater);
 }
 
 

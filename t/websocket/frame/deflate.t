@@ -48,6 +48,7 @@ for (asked($program, @tests)) {
 
 garbage();
 deflated();
+fragments();
 controls();
 
 done_testing();
@@ -417,6 +418,21 @@ sub deflated {
         'deflate: the examples byte for byte';
     is $second, '<f248cdc9c90700> <f248cdc9c90700>',
         'deflate: the example byte for byte, without takeover';
+
+    return;
+}
+
+
+# A byte in each, and no more memory for a million of them than for the first
+# tenth
+
+sub fragments {
+    my ($status, $output) = run('sh', '-c', "echo fragments 4000000 "
+                                . "| $program");
+
+    like $output, qr/\A4000000 bytes, \d{7} fragments\n\z/,
+        'a million fragments in constant memory';
+    is $status, 0, 'nothing is wrong with them';
 
     return;
 }
