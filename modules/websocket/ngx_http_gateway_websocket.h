@@ -253,10 +253,10 @@ ngx_int_t ngx_http_gateway_websocket_add_variables(ngx_conf_t *cf);
 
 /*
  * Writes the 28 bytes of Sec-WebSocket-Accept for the key to "accept",
- * RFC 6455, section 4.2.2.  Returns NGX_OK, or NGX_ERROR.
+ * RFC 6455, section 4.2.2.
  */
 
-ngx_int_t ngx_http_gateway_websocket_accept(ngx_str_t *key, u_char *accept);
+void ngx_http_gateway_websocket_accept(ngx_str_t *key, u_char *accept);
 
 /*
  * Checks Origin.  Returns NGX_OK, or the status to answer with.
@@ -335,6 +335,23 @@ ngx_uint_t ngx_http_gateway_websocket_tunnel_is_ready(
 
 ngx_int_t ngx_http_gateway_websocket_guard_start(ngx_http_request_t *r,
     ngx_chain_t *in);
+
+
+/* ngx_http_gateway_websocket_worker.c */
+
+/*
+ * Sets "len" bytes, at most 1024, to random ones that nobody can foresee.
+ * Returns NGX_OK, or NGX_ERROR when there are none to be had.
+ */
+
+ngx_int_t ngx_http_gateway_websocket_random(u_char *p, size_t len);
+
+/*
+ * Returns the worker's buffer, of "size" bytes at least, or NULL.  It is
+ * somebody else's as soon as the caller returns.
+ */
+
+u_char *ngx_http_gateway_websocket_scratch(size_t size);
 
 
 /* ngx_http_gateway_websocket_drain.c */

@@ -15,8 +15,6 @@
 #include "ngx_http_gateway_websocket_pass.h"
 #include "ngx_http_gateway_websocket_tunnel.h"
 
-#include <openssl/rand.h>
-
 
 static void ngx_http_gateway_websocket_tunnel_due(
     ngx_http_gateway_websocket_guard_t *g);
@@ -183,11 +181,17 @@ ngx_http_gateway_websocket_tunnel_ping(ngx_http_gateway_websocket_guard_t *g,
         return;
     }
 
-    if (g->ping[0] == 0 && RAND_bytes(g->ping, sizeof(g->ping)) != 1) {
-        return;
+    if (!g->has_ping) {
+
+        if (ngx_http_gateway_websocket_random(g->ping, sizeof(g->ping))
+            != NGX_OK)
+        {
+            return;
+        }
+
+        g->has_ping = 1;
     }
 
-    g->ping[0] |= 1;
     peer->pinged = 1;
 
     ngx_http_gateway_websocket_tunnel_frame(g, flow,

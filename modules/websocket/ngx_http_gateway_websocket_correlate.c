@@ -45,6 +45,8 @@ static ngx_int_t ngx_http_gateway_websocket_follow(
 static void ngx_http_gateway_websocket_ask(
     ngx_http_gateway_websocket_link_t *link,
     ngx_http_gateway_websocket_pass_t *pass);
+static void ngx_http_gateway_websocket_next_opener(
+    ngx_http_gateway_websocket_link_t *link);
 static void ngx_http_gateway_websocket_retry(ngx_event_t *ev);
 static void ngx_http_gateway_websocket_keep_id(
     ngx_http_gateway_websocket_link_t *link,
@@ -416,10 +418,10 @@ ngx_http_gateway_websocket_follow(ngx_http_gateway_websocket_link_t *link,
     state->peer = u->peer.name;
 
     u->state = state;
-    r->upstream = NULL;
+
+    ngx_http_gateway_websocket_pass_take(pass);
 
     if (r == r->main) {
-        r->read_event_handler = ngx_http_test_reading;
 
         if (r->connection->read->ready) {
             ngx_post_event(r->connection->read, &ngx_posted_events);
@@ -428,8 +430,6 @@ ngx_http_gateway_websocket_follow(ngx_http_gateway_websocket_link_t *link,
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
     }
-
-    r->write_event_handler = ngx_http_request_empty_handler;
 
     ngx_http_gateway_websocket_join(link, pass);
 
@@ -514,19 +514,16 @@ void
 ngx_http_gateway_websocket_correlate_failed(
     ngx_http_gateway_websocket_link_t *link, ngx_int_t status)
 {
-    ngx_queue_t                        *q;
     ngx_http_gateway_websocket_pass_t  *pass;
 
     pass = link->pass;
-    link->pass = NULL;
 
     ngx_queue_remove(&pass->queue);
     ngx_rbtree_delete(&link->ids, &pass->id.node.node);
     pass->queued = 0;
 
     if (status == NGX_HTTP_BAD_GATEWAY || status == NGX_HTTP_GATEWAY_TIME_OUT
-        || status == NGX_HTTP_INTERNAL_SERVER_ERROR
-        || ngx_queue_empty(&link->waiting))
+        || status == NGX_HTTP_INTERNAL_SERVER_ERROR)
     {
         link->dead = 1;
         ngx_http_gateway_websocket_correlate_lost(link,
@@ -536,7 +533,23 @@ ngx_http_gateway_websocket_correlate_failed(
         return;
     }
 
-    /* the client has left, the next one goes on */
+    ngx_http_gateway_websocket_next_opener(link);
+}
+
+
+/* the client of the one that was to open the link has left */
+
+static void
+ngx_http_gateway_websocket_next_opener(
+    ngx_http_gateway_websocket_link_t *link)
+{
+    ngx_queue_t                        *q;
+    ngx_http_gateway_websocket_pass_t  *pass;
+
+    if (ngx_queue_empty(&link->waiting)) {
+        ngx_http_gateway_websocket_link_free(link);
+        return;
+    }
 
     q = ngx_queue_head(&link->waiting);
     pass = ngx_queue_data(q, ngx_http_gateway_websocket_pass_t, queue);
@@ -560,7 +573,7 @@ ngx_http_gateway_websocket_retry(ngx_event_t *ev)
     pass = ev->data;
     c = pass->request->connection;
 
-    pass->request->upstream = pass->upstream;
+    pass->upstream->cleanup = NULL;
     pass->has_peer = 0;
     pass->chosen = NGX_OK;
 
@@ -680,13 +693,14 @@ ngx_http_gateway_websocket_correlate_leave(
 
     link->active = ngx_current_msec;
 
-    if (link->dead || link->is_closing || link->connection == NULL) {
+    if (link->dead || link->is_closing) {
+        return;
+    }
+
+    if (link->connection == NULL) {
 
         if (link->pass == pass) {
-
-            /* it was to open the link, but has not begun to */
-
-            link->pass = NULL;
+            ngx_http_gateway_websocket_next_opener(link);
         }
 
         return;

@@ -224,6 +224,16 @@ ngx_http_gateway_websocket_start(ngx_http_gateway_websocket_parser_t *ps,
         ngx_memzero(&ps->utf8, sizeof(ngx_http_gateway_websocket_utf8_t));
     }
 
+    /* neither is above 2^63 */
+
+    ps->size += ps->length;
+
+    if (ps->max_message && !ps->compressed && ps->size > ps->max_message) {
+        return ngx_http_gateway_websocket_error(ps,
+                               NGX_HTTP_GATEWAY_WEBSOCKET_TOO_BIG,
+                               "message beyond gateway_websocket_max_message");
+    }
+
     max = ps->max_frame;
 
     /* what cannot be compressed grows, by less than a thousandth */
@@ -236,16 +246,6 @@ ngx_http_gateway_websocket_start(ngx_http_gateway_websocket_parser_t *ps,
         return ngx_http_gateway_websocket_error(ps,
                                    NGX_HTTP_GATEWAY_WEBSOCKET_TOO_BIG,
                                    "frame beyond gateway_websocket_max_frame");
-    }
-
-    /* neither is above 2^63 */
-
-    ps->size += ps->length;
-
-    if (ps->max_message && !ps->compressed && ps->size > ps->max_message) {
-        return ngx_http_gateway_websocket_error(ps,
-                               NGX_HTTP_GATEWAY_WEBSOCKET_TOO_BIG,
-                               "message beyond gateway_websocket_max_message");
     }
 
     return NGX_OK;

@@ -230,10 +230,6 @@ ngx_http_gateway_websocket_guard_offers(ngx_http_request_t *r,
                               "names.");
     }
 
-    if (!g->conf->deflate) {
-        return NGX_OK;
-    }
-
     rc = ngx_http_gateway_websocket_fields(r->pool, &r->headers_in.headers,
                                           "sec-websocket-extensions", &value);
     if (rc == NGX_ERROR) {
@@ -241,6 +237,12 @@ ngx_http_gateway_websocket_guard_offers(ngx_http_request_t *r,
     }
 
     if (rc == 0) {
+        return NGX_OK;
+    }
+
+    g->rewrite = 1;
+
+    if (!g->conf->deflate) {
         return NGX_OK;
     }
 
@@ -277,6 +279,8 @@ ngx_http_gateway_websocket_guard_protocols(ngx_http_request_t *r,
     if (value.len == 0) {
         return NGX_OK;
     }
+
+    g->rewrite = 1;
 
     p = ngx_pnalloc(r->pool, 2 * value.len);
     if (p == NULL) {
@@ -351,15 +355,23 @@ static ngx_int_t
 ngx_http_gateway_websocket_guard_rewrite(ngx_http_request_t *r,
     ngx_http_gateway_websocket_guard_t *g)
 {
-    ngx_uint_t        i;
+    ngx_uint_t        i, n;
     ngx_list_t       *list;
     ngx_list_part_t   old, *part;
     ngx_table_elt_t  *h, *copy;
 
+    if (!g->rewrite) {
+        return NGX_OK;
+    }
+
     list = &r->headers_in.headers;
     old = list->part;
 
-    if (ngx_list_init(list, r->pool, 20, sizeof(ngx_table_elt_t)) != NGX_OK) {
+    for (n = 0, part = &old; part; part = part->next) {
+        n += part->nelts;
+    }
+
+    if (ngx_list_init(list, r->pool, n, sizeof(ngx_table_elt_t)) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -12,7 +12,7 @@
 
 #include "ngx_http_gateway_websocket.h"
 
-#include <openssl/evp.h>
+#include <ngx_sha1.h>
 
 
 static ngx_uint_t ngx_http_gateway_websocket_is_origin(
@@ -22,28 +22,23 @@ static ngx_int_t ngx_http_gateway_websocket_parse_time(ngx_str_t *value,
 static ngx_uint_t ngx_http_gateway_websocket_is_token(ngx_str_t *token);
 
 
-ngx_int_t
+void
 ngx_http_gateway_websocket_accept(ngx_str_t *key, u_char *accept)
 {
-    u_char        text[NGX_HTTP_GATEWAY_WEBSOCKET_KEY_LEN + 36], *p;
-    u_char        digest[EVP_MAX_MD_SIZE];
-    ngx_str_t     src, dst;
-    unsigned int  len;
+    u_char      digest[20];
+    ngx_str_t   src, dst;
+    ngx_sha1_t  sha1;
 
-    p = ngx_cpymem(text, key->data, NGX_HTTP_GATEWAY_WEBSOCKET_KEY_LEN);
-    ngx_memcpy(p, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
+    ngx_sha1_init(&sha1);
+    ngx_sha1_update(&sha1, key->data, key->len);
+    ngx_sha1_update(&sha1, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
+    ngx_sha1_final(digest, &sha1);
 
-    if (EVP_Digest(text, sizeof(text), digest, &len, EVP_sha1(), NULL) != 1) {
-        return NGX_ERROR;
-    }
-
-    src.len = len;
+    src.len = sizeof(digest);
     src.data = digest;
     dst.data = accept;
 
     ngx_encode_base64(&dst, &src);
-
-    return NGX_OK;
 }
 
 
@@ -404,9 +399,7 @@ ngx_http_gateway_websocket_check_answer(ngx_http_request_t *r,
         return "no \"Connection: upgrade\" in the answer";
     }
 
-    if (ngx_http_gateway_websocket_accept(key, accept) != NGX_OK) {
-        return "no SHA-1";
-    }
+    ngx_http_gateway_websocket_accept(key, accept);
 
     if (ngx_http_gateway_websocket_fields(r->pool, headers,
                                           "sec-websocket-accept", &value)

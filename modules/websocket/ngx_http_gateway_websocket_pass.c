@@ -33,6 +33,7 @@ static ngx_uint_t ngx_http_gateway_websocket_pass_is_text(
 static ngx_int_t ngx_http_gateway_websocket_filter_init(void *data);
 static ngx_int_t ngx_http_gateway_websocket_filter(void *data, ssize_t bytes);
 static void ngx_http_gateway_websocket_pass_opened(ngx_event_t *ev);
+static void ngx_http_gateway_websocket_pass_abort(void *data);
 static ngx_int_t ngx_http_gateway_websocket_pass_link(
     ngx_http_gateway_websocket_pass_t *pass, ngx_connection_t *c);
 static void ngx_http_gateway_websocket_abort_request(ngx_http_request_t *r);
@@ -539,18 +540,10 @@ ngx_http_gateway_websocket_pass_opened(ngx_event_t *ev)
     u->peer.connection = NULL;
 
     *u->cleanup = NULL;
-    u->cleanup = NULL;
 
     pass->opening = 0;
-    pass->has_peer = 1;
 
-    r->upstream = NULL;
-
-    if (r == r->main) {
-        r->read_event_handler = ngx_http_test_reading;
-    }
-
-    r->write_event_handler = ngx_http_request_empty_handler;
+    ngx_http_gateway_websocket_pass_take(pass);
 
     if (pass->link->shared) {
         ngx_http_gateway_websocket_correlate_open(pass->link);
@@ -560,6 +553,45 @@ ngx_http_gateway_websocket_pass_opened(ngx_event_t *ev)
     }
 
     ngx_http_run_posted_requests(c);
+}
+
+
+void
+ngx_http_gateway_websocket_pass_take(ngx_http_gateway_websocket_pass_t *pass)
+{
+    ngx_http_request_t  *r;
+
+    r = pass->request;
+
+    pass->has_peer = 1;
+
+    pass->abort = ngx_http_gateway_websocket_pass_abort;
+    pass->upstream->cleanup = &pass->abort;
+
+    if (r == r->main) {
+        r->read_event_handler = ngx_http_test_reading;
+    }
+
+    r->write_event_handler = ngx_http_request_empty_handler;
+}
+
+
+/* as ngx_http_upstream_cleanup(), which this takes the place of */
+
+static void
+ngx_http_gateway_websocket_pass_abort(void *data)
+{
+    ngx_http_request_t *r = data;
+
+    ngx_http_gateway_websocket_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_gateway_websocket_module);
+
+    if (ctx && ctx->pass) {
+        ngx_http_gateway_websocket_pass_leave(ctx->pass);
+    }
+
+    ngx_http_finalize_request(r, NGX_DONE);
 }
 
 
@@ -711,6 +743,7 @@ ngx_http_gateway_websocket_pass_leave(ngx_http_gateway_websocket_pass_t *pass)
     }
 
     pass->has_peer = 0;
+    u->cleanup = NULL;
 
     if (u->state && u->state->response_time == (ngx_msec_t) -1) {
         u->state->response_time = ngx_current_msec - u->start_time;

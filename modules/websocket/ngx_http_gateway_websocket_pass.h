@@ -49,6 +49,7 @@ struct ngx_http_gateway_websocket_pass_s {
     ngx_http_status_t            status;
 
     ngx_event_t                  start;      /* the handshake is done */
+    ngx_http_cleanup_pt          abort;      /* what upstream->cleanup is */
     u_char                      *preread;    /* what came with it */
     size_t                       npreread;
 
@@ -161,6 +162,14 @@ ngx_int_t ngx_http_gateway_websocket_pass_handler(ngx_http_request_t *r);
 ngx_uint_t ngx_http_gateway_websocket_pass_is_opening(ngx_http_request_t *r,
     ngx_http_gateway_websocket_pass_t *pass);
 ngx_int_t ngx_http_gateway_websocket_pass_answer(ngx_http_request_t *r,
+    ngx_http_gateway_websocket_pass_t *pass);
+
+/*
+ * The request is no longer the upstream's, or never was: whoever aborts what
+ * the upstream does aborts "pass".
+ */
+
+void ngx_http_gateway_websocket_pass_take(
     ngx_http_gateway_websocket_pass_t *pass);
 
 /* Has nginx's upstream open a connection for "pass". */

@@ -13,8 +13,6 @@
 #include "ngx_http_gateway_websocket.h"
 #include "ngx_http_gateway_websocket_pass.h"
 
-#include <openssl/rand.h>
-
 
 static ngx_int_t ngx_http_gateway_websocket_request_url(
     ngx_http_gateway_websocket_pass_t *pass);
@@ -502,7 +500,7 @@ ngx_http_gateway_websocket_new_key(u_char *p)
     u_char     bytes[16];
     ngx_str_t  src, dst;
 
-    if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
+    if (ngx_http_gateway_websocket_random(bytes, sizeof(bytes)) != NGX_OK) {
         return NGX_ERROR;
     }
 

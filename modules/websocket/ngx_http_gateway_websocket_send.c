@@ -13,8 +13,6 @@
 #include "ngx_http_gateway_websocket.h"
 #include "ngx_http_gateway_websocket_pass.h"
 
-#include <openssl/rand.h>
-
 
 static ngx_int_t ngx_http_gateway_websocket_link_send_deflated(
     ngx_http_gateway_websocket_link_t *link, ngx_uint_t opcode, ngx_str_t *s);
@@ -39,7 +37,7 @@ ngx_http_gateway_websocket_link_send(ngx_http_gateway_websocket_link_t *link,
     p = ngx_http_gateway_websocket_link_out(link,
                               NGX_HTTP_GATEWAY_WEBSOCKET_MAX_HEADER + s->len);
 
-    if (p == NULL || RAND_bytes(key, 4) != 1) {
+    if (p == NULL || ngx_http_gateway_websocket_random(key, 4) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -67,7 +65,7 @@ ngx_http_gateway_websocket_link_send_deflated(
     p = ngx_http_gateway_websocket_link_out(link,
                                NGX_HTTP_GATEWAY_WEBSOCKET_MAX_HEADER + bound);
 
-    if (p == NULL || RAND_bytes(key, 4) != 1) {
+    if (p == NULL || ngx_http_gateway_websocket_random(key, 4) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -108,7 +106,7 @@ ngx_http_gateway_websocket_link_send_control(
     p = ngx_http_gateway_websocket_link_out(link,
                                             NGX_HTTP_GATEWAY_WEBSOCKET_HEAD);
 
-    if (p == NULL || RAND_bytes(key, 4) != 1) {
+    if (p == NULL || ngx_http_gateway_websocket_random(key, 4) != NGX_OK) {
         return NGX_ERROR;
     }
 

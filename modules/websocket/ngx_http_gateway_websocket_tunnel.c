@@ -17,8 +17,6 @@
 #include "ngx_http_gateway_websocket.h"
 #include "ngx_http_gateway_websocket_tunnel.h"
 
-#include <openssl/rand.h>
-
 
 static void ngx_http_gateway_websocket_tunnel_begin(ngx_event_t *ev);
 static void ngx_http_gateway_websocket_tunnel_flow(
@@ -36,7 +34,11 @@ static ngx_int_t ngx_http_gateway_websocket_tunnel_send(
 static ngx_int_t ngx_http_gateway_websocket_tunnel_read(
     ngx_http_gateway_websocket_guard_t *g,
     ngx_http_gateway_websocket_flow_t *flow);
-static void ngx_http_gateway_websocket_tunnel_room(
+static ngx_int_t ngx_http_gateway_websocket_tunnel_room(
+    ngx_http_gateway_websocket_flow_t *flow);
+static ngx_int_t ngx_http_gateway_websocket_tunnel_settle(
+    ngx_http_gateway_websocket_flow_t *flow);
+static ngx_int_t ngx_http_gateway_websocket_tunnel_move(
     ngx_http_gateway_websocket_flow_t *flow);
 static ngx_uint_t ngx_http_gateway_websocket_tunnel_is_over(
     ngx_http_gateway_websocket_guard_t *g);
@@ -54,16 +56,21 @@ ngx_http_gateway_websocket_tunnel_create(ngx_http_request_t *r,
     ngx_pool_cleanup_t                  *cln;
     ngx_http_gateway_websocket_guard_t  *g;
 
-    cln = ngx_pool_cleanup_add(r->pool,
-                               sizeof(ngx_http_gateway_websocket_guard_t));
+    cln = ngx_pool_cleanup_add(r->pool, 0);
     if (cln == NULL) {
         return NULL;
     }
 
-    g = cln->data;
-    ngx_memzero(g, sizeof(ngx_http_gateway_websocket_guard_t));
+    /* in the pool there is seldom room for it without one more block */
+
+    g = ngx_calloc(sizeof(ngx_http_gateway_websocket_guard_t),
+                   r->connection->log);
+    if (g == NULL) {
+        return NULL;
+    }
 
     cln->handler = ngx_http_gateway_websocket_tunnel_cleanup;
+    cln->data = g;
 
     g->request = r;
     g->conf = wlcf;
@@ -148,12 +155,13 @@ ngx_http_gateway_websocket_guard_start(ngx_http_request_t *r, ngx_chain_t *in)
     g->in.start = r->header_in->pos;
     g->in.last = r->header_in->last;
     g->in.end = r->header_in->last;
-    g->in.next = &u->from_client;
 
     g->out.start = u->buffer.pos;
     g->out.last = u->buffer.last;
     g->out.end = u->buffer.last;
-    g->out.next = &u->buffer;
+
+    g->in.size = ngx_max(u->conf->buffer_size, NGX_HTTP_GATEWAY_WEBSOCKET_HEAD);
+    g->out.size = g->in.size;
 
     g->in.pos = g->in.checked = g->in.start;
     g->out.pos = g->out.checked = g->out.start;
@@ -233,6 +241,19 @@ ngx_http_gateway_websocket_tunnel_begin(ngx_event_t *ev)
     g->drain.data = g;
     g->drain.spread = g->conf->drain;
 
+    /* nginx's buffers are given back: most of the time nothing is in them */
+
+    if (g->out.pos != g->out.last
+        && ngx_http_gateway_websocket_tunnel_move(&g->out) != NGX_OK)
+    {
+        ngx_http_gateway_websocket_tunnel_end(g);
+        ngx_http_run_posted_requests(c);
+        return;
+    }
+
+    ngx_pfree(r->pool, r->upstream->from_client.start);
+    ngx_pfree(r->pool, r->upstream->buffer.start);
+
     ngx_http_gateway_websocket_tunnel_timer(g);
     ngx_http_gateway_websocket_drain_add(&g->drain);
 
@@ -310,22 +331,30 @@ ngx_http_gateway_websocket_tunnel_pump(ngx_http_gateway_websocket_guard_t *g,
 
         rc = ngx_http_gateway_websocket_tunnel_send(g, flow);
 
-        if (rc == NGX_AGAIN) {
-            return NGX_OK;
-        }
-
         if (rc == NGX_ERROR) {
             return NGX_ERROR;
+        }
+
+        if (rc == NGX_AGAIN) {
+            break;
         }
 
         if (own && flow->checked < flow->last) {
             continue;
         }
 
-        if (ngx_http_gateway_websocket_tunnel_read(g, flow) != NGX_OK) {
-            return NGX_OK;
+        rc = ngx_http_gateway_websocket_tunnel_read(g, flow);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc != NGX_OK) {
+            break;
         }
     }
+
+    return ngx_http_gateway_websocket_tunnel_settle(flow);
 }
 
 
@@ -395,7 +424,7 @@ ngx_http_gateway_websocket_tunnel_send(ngx_http_gateway_websocket_guard_t *g,
 }
 
 
-/* returns NGX_OK when there is something new */
+/* returns NGX_OK when there is something new, NGX_ERROR without memory */
 
 static ngx_int_t
 ngx_http_gateway_websocket_tunnel_read(ngx_http_gateway_websocket_guard_t *g,
@@ -407,7 +436,9 @@ ngx_http_gateway_websocket_tunnel_read(ngx_http_gateway_websocket_guard_t *g,
         return NGX_AGAIN;
     }
 
-    ngx_http_gateway_websocket_tunnel_room(flow);
+    if (ngx_http_gateway_websocket_tunnel_room(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     n = flow->src->recv(flow->src, flow->last, flow->end - flow->last);
 
@@ -432,11 +463,11 @@ ngx_http_gateway_websocket_tunnel_read(ngx_http_gateway_websocket_guard_t *g,
 
 
 /*
- * All that could be sent is; what is left is at most a control frame that is
- * not whole.
+ * Makes room to read.  All that may be sent is; what is left is at most a
+ * control frame that is not whole.
  */
 
-static void
+static ngx_int_t
 ngx_http_gateway_websocket_tunnel_room(ngx_http_gateway_websocket_flow_t *flow)
 {
     size_t   rest;
@@ -444,19 +475,19 @@ ngx_http_gateway_websocket_tunnel_room(ngx_http_gateway_websocket_flow_t *flow)
 
     rest = flow->last - flow->checked;
 
-    if (flow->next) {
+    start = flow->buffer;
 
-        /* the rest of what came with the handshake moves into the buffer */
+    if (start == NULL) {
+        start = ngx_http_gateway_websocket_scratch(flow->size);
+        if (start == NULL) {
+            return NGX_ERROR;
+        }
 
-        start = flow->next->start;
-        flow->end = flow->next->end;
-        flow->next = NULL;
+        flow->borrowed = 1;
+    }
 
-    } else if (rest == 0 || flow->last == flow->end) {
-        start = flow->start;
-
-    } else {
-        return;
+    if (flow->start == start && rest && flow->last != flow->end) {
+        return NGX_OK;
     }
 
     ngx_memmove(start, flow->checked, rest);
@@ -465,7 +496,69 @@ ngx_http_gateway_websocket_tunnel_room(ngx_http_gateway_websocket_flow_t *flow)
     flow->pos = start;
     flow->checked = start;
     flow->last = start + rest;
+    flow->end = start + flow->size;
     flow->frame = NULL;
+
+    return NGX_OK;
+}
+
+
+/* the worker's buffer is left: what has to stay goes to one of its own */
+
+static ngx_int_t
+ngx_http_gateway_websocket_tunnel_settle(
+    ngx_http_gateway_websocket_flow_t *flow)
+{
+    if (flow->pos == flow->last) {
+
+        if (flow->buffer) {
+            ngx_free(flow->buffer);
+            flow->buffer = NULL;
+        }
+
+        flow->start = NULL;
+        flow->pos = NULL;
+        flow->checked = NULL;
+        flow->last = NULL;
+        flow->end = NULL;
+        flow->frame = NULL;
+        flow->borrowed = 0;
+
+        return NGX_OK;
+    }
+
+    if (!flow->borrowed) {
+        return NGX_OK;
+    }
+
+    flow->borrowed = 0;
+
+    return ngx_http_gateway_websocket_tunnel_move(flow);
+}
+
+
+static ngx_int_t
+ngx_http_gateway_websocket_tunnel_move(ngx_http_gateway_websocket_flow_t *flow)
+{
+    u_char  *p;
+    size_t   checked;
+
+    p = ngx_alloc(flow->size, ngx_cycle->log);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    checked = flow->checked - flow->pos;
+
+    flow->last = ngx_cpymem(p, flow->pos, flow->last - flow->pos);
+    flow->buffer = p;
+    flow->start = p;
+    flow->pos = p;
+    flow->checked = p + checked;
+    flow->end = p + flow->size;
+    flow->frame = NULL;
+
+    return NGX_OK;
 }
 
 
@@ -589,7 +682,7 @@ ngx_http_gateway_websocket_tunnel_frame(ngx_http_gateway_websocket_guard_t *g,
     if (flow == &g->in) {
         mask = key;
 
-        if (RAND_bytes(key, 4) != 1) {
+        if (ngx_http_gateway_websocket_random(key, 4) != NGX_OK) {
             return;
         }
     }
@@ -661,4 +754,14 @@ ngx_http_gateway_websocket_tunnel_cleanup(void *data)
         ngx_http_gateway_websocket_inflate_free(g->in.inflate);
         ngx_http_gateway_websocket_inflate_free(g->out.inflate);
     }
+
+    if (g->in.buffer) {
+        ngx_free(g->in.buffer);
+    }
+
+    if (g->out.buffer) {
+        ngx_free(g->out.buffer);
+    }
+
+    ngx_free(g);
 }

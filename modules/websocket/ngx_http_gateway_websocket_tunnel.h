@@ -27,6 +27,9 @@
  * One direction.  Of the bytes in the buffer, those from "pos" up to "checked"
  * may be sent, those from there up to "last" have not been looked at or are
  * not a whole header yet.
+ *
+ * The buffer is what came with the handshake, the worker's, or, when bytes had
+ * to stay, "buffer"; there is none as long as nothing comes.
  */
 
 typedef struct {
@@ -39,7 +42,8 @@ typedef struct {
     u_char                      *last;
     u_char                      *end;
     u_char                      *frame;      /* the last one; NULL: sent */
-    ngx_buf_t                   *next;       /* the buffer after this one */
+    size_t                       size;       /* of buffers */
+    u_char                      *buffer;     /* one of its own, or NULL */
 
     ngx_msec_t                   received;   /* something from "src" */
     ngx_msec_t                   message;    /* a message */
@@ -50,6 +54,7 @@ typedef struct {
 
     ngx_http_gateway_websocket_parser_t  parser;
 
+    unsigned                     borrowed:1; /* the worker's buffer */
     unsigned                     is_blocked:1;
     unsigned                     stop:1;     /* at the end of this frame */
     unsigned                     drop:1;     /* nothing is passed on */
@@ -91,9 +96,11 @@ struct ngx_http_gateway_websocket_guard_s {
 
     u_char                       ping[8];    /* payload of the gateway's */
 
+    unsigned                     rewrite:1;  /* the header's fields */
     unsigned                     ready:1;    /* the handshake is good */
     unsigned                     running:1;
     unsigned                     draining:1;
+    unsigned                     has_ping:1;
     unsigned                     client_ready:1;
     unsigned                     upstream_ready:1;
 };
