@@ -36,6 +36,9 @@ static ngx_int_t ngx_http_gateway_websocket_deflate_ready(
     ngx_http_gateway_websocket_deflater_t *z);
 static ngx_int_t ngx_http_gateway_websocket_deflate_flush(
     ngx_http_gateway_websocket_deflater_t *z, u_char **out, u_char *end);
+static void ngx_http_gateway_websocket_deflate_some(
+    ngx_http_gateway_websocket_deflater_t *z, u_char **out, u_char *end,
+    int flush);
 
 
 void
@@ -73,10 +76,6 @@ ngx_http_gateway_websocket_inflate(ngx_http_gateway_websocket_inflate_t *z,
     z->stream.avail_in = ngx_min(last - *in, NGX_MAX_INT32_VALUE);
     z->stream.next_out = out;
     z->stream.avail_out = left;
-
-    if (z->stream.avail_in) {
-        z->begun = 1;
-    }
 
     while (z->stream.avail_out) {
 
@@ -141,10 +140,6 @@ ngx_http_gateway_websocket_inflate_end(ngx_http_gateway_websocket_inflate_t *z,
 
     static u_char  tail[] = { 0x00, 0x00, 0xff, 0xff };
 
-    if (!z->begun) {
-        return NGX_ERROR;
-    }
-
     n = 0;
 
     /*
@@ -175,7 +170,6 @@ ngx_http_gateway_websocket_inflate_end(ngx_http_gateway_websocket_inflate_t *z,
         }
     }
 
-    z->begun = 0;
     z->final = 0;
     z->tail = 0;
 
@@ -198,7 +192,6 @@ ngx_http_gateway_websocket_inflate_free(
     }
 
     z->ready = 0;
-    z->begun = 0;
     z->final = 0;
     z->tail = 0;
 }
@@ -233,8 +226,6 @@ ngx_http_gateway_websocket_deflate_init(
 
     z->bits = (u_char) ngx_min(bits, NGX_HTTP_GATEWAY_WEBSOCKET_DEFLATE_BITS);
     z->no_takeover = no_takeover ? 1 : 0;
-    z->start = z->buf;
-    z->end = z->buf;
 }
 
 
@@ -242,28 +233,9 @@ ngx_int_t
 ngx_http_gateway_websocket_deflate(ngx_http_gateway_websocket_deflater_t *z,
     u_char **in, u_char *last, u_char **out, u_char *end, ngx_uint_t flush)
 {
-    if (*in == last && !z->begun) {
-
-        if (!flush) {
-            return NGX_OK;
-        }
-
-        /* zlib does not flush twice; section 7.2.3.6 has what it would give */
-
-        if (*out == end) {
-            return NGX_AGAIN;
-        }
-
-        *(*out)++ = 0x00;
-
-        return NGX_OK;
-    }
-
     if (ngx_http_gateway_websocket_deflate_ready(z) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    z->begun = 1;
 
     while (*in < last) {
 
@@ -273,13 +245,10 @@ ngx_http_gateway_websocket_deflate(ngx_http_gateway_websocket_deflater_t *z,
 
         z->stream.next_in = *in;
         z->stream.avail_in = ngx_min(last - *in, NGX_MAX_INT32_VALUE);
-        z->stream.next_out = *out;
-        z->stream.avail_out = ngx_min(end - *out, NGX_MAX_INT32_VALUE);
 
-        (void) deflate(&z->stream, Z_NO_FLUSH);
+        ngx_http_gateway_websocket_deflate_some(z, out, end, Z_NO_FLUSH);
 
         *in = z->stream.next_in;
-        *out = z->stream.next_out;
     }
 
     if (!flush) {
@@ -291,60 +260,72 @@ ngx_http_gateway_websocket_deflate(ngx_http_gateway_websocket_deflater_t *z,
 
 
 /*
- * The end of a message goes through a buffer, in which the last bytes stay as
- * long as they could be the tail.  It has room enough for zlib never to write
- * the empty block again and again.
+ * Z_SYNC_FLUSH makes another empty block whenever it is asked again, as it has
+ * to be when there was no room.  So the last block is finished first, which
+ * can be asked for at will; what is left then is the empty one, of which there
+ * are no more than 6 bytes, and its last ones are the tail.
  */
 
 static ngx_int_t
 ngx_http_gateway_websocket_deflate_flush(
     ngx_http_gateway_websocket_deflater_t *z, u_char **out, u_char *end)
 {
-    size_t  size, keep;
+    size_t  size;
 
-    for ( ;; ) {
-        size = z->end - z->start;
-        keep = z->flushed ? 0 : ngx_min(size, NGX_HTTP_GATEWAY_WEBSOCKET_TAIL);
+    if (!z->flushed) {
 
-        size = ngx_min(size - keep, (size_t) (end - *out));
+        do {
+            if (*out == end) {
+                return NGX_AGAIN;
+            }
 
-        *out = ngx_cpymem(*out, z->start, size);
-        z->start += size;
+            ngx_http_gateway_websocket_deflate_some(z, out, end, Z_BLOCK);
 
-        if ((size_t) (z->end - z->start) > keep) {
-            return NGX_AGAIN;
-        }
+        } while (z->stream.avail_out == 0);
 
-        if (z->flushed) {
-            break;
-        }
-
-        ngx_memmove(z->buf, z->start, keep);
         z->start = z->buf;
+        z->end = z->buf;
 
-        z->stream.next_out = z->buf + keep;
-        z->stream.avail_out = sizeof(z->buf) - keep;
+        ngx_http_gateway_websocket_deflate_some(z, &z->end,
+                                                z->buf + sizeof(z->buf),
+                                                Z_SYNC_FLUSH);
 
-        (void) deflate(&z->stream, Z_SYNC_FLUSH);
-
-        z->end = z->stream.next_out;
-
-        if (z->stream.avail_out) {
-            z->end -= NGX_HTTP_GATEWAY_WEBSOCKET_TAIL;
-            z->flushed = 1;
-        }
+        z->end -= NGX_HTTP_GATEWAY_WEBSOCKET_TAIL;
+        z->flushed = 1;
     }
 
-    z->begun = 0;
+    size = ngx_min(end - *out, z->end - z->start);
+
+    *out = ngx_cpymem(*out, z->start, size);
+    z->start += size;
+
+    if (z->start < z->end) {
+        return NGX_AGAIN;
+    }
+
     z->flushed = 0;
-    z->start = z->buf;
-    z->end = z->buf;
 
     if (z->no_takeover) {
         ngx_http_gateway_websocket_deflate_free(z);
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_gateway_websocket_deflate_some(
+    ngx_http_gateway_websocket_deflater_t *z, u_char **out, u_char *end,
+    int flush)
+{
+    z->stream.next_out = *out;
+    z->stream.avail_out = ngx_min(end - *out, NGX_MAX_INT32_VALUE);
+
+    /* all that can be wrong is that there was nothing to do */
+
+    (void) deflate(&z->stream, flush);
+
+    *out = z->stream.next_out;
 }
 
 
@@ -357,10 +338,7 @@ ngx_http_gateway_websocket_deflate_free(
     }
 
     z->ready = 0;
-    z->begun = 0;
     z->flushed = 0;
-    z->start = z->buf;
-    z->end = z->buf;
 }
 
 

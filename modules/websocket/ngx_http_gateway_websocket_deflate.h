@@ -69,7 +69,6 @@ typedef struct {
     u_char         tail;              /* bytes of the tail that were fed */
     unsigned       no_takeover:1;
     unsigned       ready:1;           /* zlib has memory */
-    unsigned       begun:1;           /* a message has */
     unsigned       final:1;           /* what was fed ends a final block */
 } ngx_http_gateway_websocket_inflate_t;
 
@@ -80,15 +79,11 @@ typedef struct {
     u_char         bits;
     unsigned       no_takeover:1;
     unsigned       ready:1;
-    unsigned       begun:1;
-    unsigned       flushed:1;         /* all of the message is in the buffer */
+    unsigned       flushed:1;         /* all of it but what is in "buf" */
 
-    u_char        *start;             /* what is to be written of the buffer */
+    u_char        *start;             /* what is to be written of "buf" */
     u_char        *end;
-
-    /* what could be the tail of a message is kept back here */
-
-    u_char         buf[256];
+    u_char         buf[16];           /* the last bytes of a message */
 } ngx_http_gateway_websocket_deflater_t;
 
 
