@@ -95,6 +95,8 @@ ngx_http_gateway_websocket_tunnel_due(ngx_http_gateway_websocket_guard_t *g)
                       "%s does not read its websocket",
                       g->in.is_blocked ? "upstream" : "client");
 
+        ngx_http_gateway_websocket_closed(g->ctx, 1006,
+                                       NGX_HTTP_GATEWAY_WEBSOCKET_BY_GATEWAY);
         ngx_http_gateway_websocket_tunnel_end(g);
         return;
     }
@@ -114,8 +116,9 @@ ngx_http_gateway_websocket_tunnel_due(ngx_http_gateway_websocket_guard_t *g)
                                       NGX_HTTP_GATEWAY_WEBSOCKET_GOING_AWAY,
                                       "open for too long");
 
-    } else if (ngx_http_gateway_websocket_is_due(g->out.received
-                                                 + u->conf->read_timeout))
+    } else if (!g->out.is_blocked
+               && ngx_http_gateway_websocket_is_due(g->out.received
+                                                    + u->conf->read_timeout))
     {
         ngx_log_error(NGX_LOG_ERR, log, NGX_ETIMEDOUT,
                       "upstream timed out");
@@ -154,14 +157,14 @@ ngx_http_gateway_websocket_tunnel_ping(ngx_http_gateway_websocket_guard_t *g,
 
     ping = g->conf->ping;
 
-    if (g->closing
+    if (g->closing || peer->is_blocked
         || !ngx_http_gateway_websocket_is_due(peer->received + ping))
     {
         return;
     }
 
-    if (peer->pinged
-        && ngx_http_gateway_websocket_is_due(peer->received + 2 * ping))
+    if (peer->pinged && !ngx_http_gateway_websocket_has_own(flow)
+        && ngx_http_gateway_websocket_is_due(flow->pinged_at + ping))
     {
         ngx_log_error(NGX_LOG_INFO, g->request->connection->log, 0,
                       "%s of a websocket is lost: it answers no ping",
@@ -219,10 +222,11 @@ ngx_http_gateway_websocket_tunnel_timer(ngx_http_gateway_websocket_guard_t *g)
 static ngx_msec_t
 ngx_http_gateway_websocket_tunnel_next(ngx_http_gateway_websocket_guard_t *g)
 {
-    ngx_uint_t                 i;
-    ngx_msec_t                 next, at, message;
-    ngx_http_upstream_t       *u;
-    ngx_http_core_loc_conf_t  *clcf;
+    ngx_uint_t                          i;
+    ngx_msec_t                          next, at, message;
+    ngx_http_upstream_t                *u;
+    ngx_http_core_loc_conf_t           *clcf;
+    ngx_http_gateway_websocket_flow_t  *peer, *flow;
 
     if (g->closing) {
         return g->closing;
@@ -232,12 +236,15 @@ ngx_http_gateway_websocket_tunnel_next(ngx_http_gateway_websocket_guard_t *g)
 
     next = g->out.received + u->conf->read_timeout;
 
-    for (i = 0; i < 2 && g->conf->ping; i++) {
-        at = (i ? g->out.received : g->in.received) + g->conf->ping;
+    if (g->out.is_blocked) {
+        next = ngx_current_msec + u->conf->read_timeout;
+    }
 
-        if (i ? g->out.pinged : g->in.pinged) {
-            at += g->conf->ping;
-        }
+    for (i = 0; i < 2 && g->conf->ping; i++) {
+        peer = i ? &g->out : &g->in;
+        flow = i ? &g->in : &g->out;
+
+        at = (peer->pinged ? flow->pinged_at : peer->received) + g->conf->ping;
 
         /* a ping that could not be sent is tried again */
 

@@ -42,6 +42,7 @@ static void ngx_http_gateway_websocket_join(
 static ngx_int_t ngx_http_gateway_websocket_follow(
     ngx_http_gateway_websocket_link_t *link,
     ngx_http_gateway_websocket_pass_t *pass);
+static void ngx_http_gateway_websocket_give_back(ngx_http_upstream_t *u);
 static void ngx_http_gateway_websocket_ask(
     ngx_http_gateway_websocket_link_t *link,
     ngx_http_gateway_websocket_pass_t *pass);
@@ -387,14 +388,7 @@ ngx_http_gateway_websocket_follow(ngx_http_gateway_websocket_link_t *link,
     u = pass->upstream;
 
     if (pass->chosen == NGX_DONE) {
-
-        /* a kept connection, which is given back at once */
-
-        u->keepalive = 1;
-        u->request_body_sent = 1;
-        u->peer.free(&u->peer, u->peer.data, 0);
-        u->peer.sockaddr = NULL;
-        u->peer.connection = NULL;
+        ngx_http_gateway_websocket_give_back(u);
     }
 
     if (r->upstream_states == NULL) {
@@ -438,6 +432,32 @@ ngx_http_gateway_websocket_follow(ngx_http_gateway_websocket_link_t *link,
     }
 
     return NGX_OK;
+}
+
+
+/* a connection of "keepalive", which is of no use for a shared link */
+
+static void
+ngx_http_gateway_websocket_give_back(ngx_http_upstream_t *u)
+{
+    ngx_pool_t  *pool;
+
+    u->keepalive = 1;
+    u->request_body_sent = 1;
+
+    u->peer.free(&u->peer, u->peer.data, 0);
+    u->peer.sockaddr = NULL;
+
+    if (u->peer.connection) {
+        pool = u->peer.connection->pool;
+
+        ngx_close_connection(u->peer.connection);
+        u->peer.connection = NULL;
+
+        if (pool) {
+            ngx_destroy_pool(pool);
+        }
+    }
 }
 
 
@@ -567,15 +587,24 @@ ngx_http_gateway_websocket_next_opener(
 static void
 ngx_http_gateway_websocket_retry(ngx_event_t *ev)
 {
+    ngx_int_t                           rc;
     ngx_connection_t                   *c;
     ngx_http_gateway_websocket_pass_t  *pass;
 
     pass = ev->data;
     c = pass->request->connection;
 
+    if (pass->upstream->peer.sockaddr == NULL) {
+        rc = ngx_http_gateway_websocket_choose(pass);
+
+        if (rc != NGX_OK) {
+            ngx_http_gateway_websocket_pass_end(pass, rc);
+            return;
+        }
+    }
+
     pass->upstream->cleanup = NULL;
     pass->has_peer = 0;
-    pass->chosen = NGX_OK;
 
     ngx_http_gateway_websocket_pass_open(pass);
 
@@ -671,9 +700,16 @@ ngx_http_gateway_websocket_correlate_message(
         return;
     }
 
-    if (pass->is_sent) {
-        ngx_http_gateway_websocket_reply_message(pass, opcode, data, len);
+    if (!pass->is_sent) {
+        return;
     }
+
+    /* its next message, if there is to be one, may come last of all */
+
+    ngx_queue_remove(&pass->queue);
+    ngx_queue_insert_tail(&link->waiting, &pass->queue);
+
+    ngx_http_gateway_websocket_reply_message(pass, opcode, data, len);
 }
 
 
@@ -721,6 +757,14 @@ ngx_http_gateway_websocket_correlate_leave(
     }
 
     link->timer.cancelable = !link->draining;
+
+    if (link->conf->idle_timeout
+        && (ngx_msec_int_t) (link->active + link->conf->idle_timeout
+                             - link->timer.timer.key)
+           < 0)
+    {
+        ngx_http_gateway_websocket_link_timer(link);
+    }
 }
 
 

@@ -29,6 +29,9 @@ static ngx_int_t ngx_http_gateway_websocket_guard_rewrite(
     ngx_http_request_t *r, ngx_http_gateway_websocket_guard_t *g);
 static ngx_int_t ngx_http_gateway_websocket_guard_set(ngx_list_t *list,
     char *name, char *lowcase, ngx_str_t *value);
+static void ngx_http_gateway_websocket_guard_clear(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_gateway_websocket_guard_is_of(
+    ngx_list_part_t *part, u_char *key);
 static ngx_int_t ngx_http_gateway_websocket_guard_deflate(
     ngx_http_request_t *r, ngx_http_gateway_websocket_guard_t *g,
     ngx_str_t *response);
@@ -109,7 +112,13 @@ ngx_http_gateway_websocket_guard_check(ngx_http_request_t *r)
 
     if (r->http_version >= NGX_HTTP_VERSION_20) {
 
-        if (n == 0 && r->headers_in.upgrade == NULL) {
+        if (n == 0 && r->headers_in.upgrade == NULL
+            && ngx_http_gateway_websocket_fields(r->pool,
+                                                 &r->headers_in.headers,
+                                                 "sec-websocket-version",
+                                                 &value)
+               == 0)
+        {
             return NGX_DECLINED;
         }
 
@@ -476,7 +485,9 @@ ngx_http_gateway_websocket_guard_answer(ngx_http_request_t *r)
 failed:
 
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "upstream refused as a WebSocket: %s", error);
+                  "upstream refused as a websocket: %s", error);
+
+    ngx_http_gateway_websocket_guard_clear(r);
 
     if (ngx_http_gateway_websocket_get_ctx(r) == NULL) {
         return NGX_ERROR;
@@ -485,6 +496,52 @@ failed:
     return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_GATEWAY,
                                 "The service's answer to the WebSocket "
                                 "handshake is not valid.");
+}
+
+
+/* the fields of an answer that is refused: core copied them, keys and all */
+
+static void
+ngx_http_gateway_websocket_guard_clear(ngx_http_request_t *r)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (ngx_http_gateway_websocket_guard_is_of(
+                                         &r->upstream->headers_in.headers.part,
+                                         h[i].key.data))
+            {
+                h[i].hash = 0;
+            }
+        }
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_gateway_websocket_guard_is_of(ngx_list_part_t *part, u_char *key)
+{
+    ngx_uint_t        i;
+    ngx_table_elt_t  *h;
+
+    for ( /* void */ ; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.data == key) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
 }
 
 

@@ -28,6 +28,9 @@ static ngx_int_t ngx_http_gateway_websocket_inspect_payload(
 static void ngx_http_gateway_websocket_inspect_control(
     ngx_http_gateway_websocket_guard_t *g,
     ngx_http_gateway_websocket_flow_t *flow, u_char *p);
+static ngx_uint_t ngx_http_gateway_websocket_is_answer(
+    ngx_http_gateway_websocket_guard_t *g,
+    ngx_http_gateway_websocket_flow_t *flow);
 static void ngx_http_gateway_websocket_inspect_close(
     ngx_http_gateway_websocket_guard_t *g,
     ngx_http_gateway_websocket_flow_t *flow, u_char *payload);
@@ -242,11 +245,10 @@ ngx_http_gateway_websocket_inspect_control(
         ngx_memcpy(payload, p, len);
     }
 
-    if (ps->opcode == NGX_HTTP_GATEWAY_WEBSOCKET_PONG && flow->pinged
+    if (ps->opcode == NGX_HTTP_GATEWAY_WEBSOCKET_PONG && g->has_ping
         && len == sizeof(g->ping)
         && ngx_memcmp(payload, g->ping, len) == 0)
     {
-        flow->pinged = 0;
         ngx_http_gateway_websocket_take_away(flow, p + len);
 
         return;
@@ -259,7 +261,9 @@ ngx_http_gateway_websocket_inspect_control(
             return;
         }
 
-    } else if (ngx_http_gateway_websocket_charge(g, flow) != NGX_OK) {
+    } else if (!ngx_http_gateway_websocket_is_answer(g, flow)
+               && ngx_http_gateway_websocket_charge(g, flow) != NGX_OK)
+    {
         ngx_http_gateway_websocket_take_away(flow, p + len);
         ngx_http_gateway_websocket_violation(g, flow,
                                        NGX_HTTP_GATEWAY_WEBSOCKET_POLICY,
@@ -268,6 +272,26 @@ ngx_http_gateway_websocket_inspect_control(
     }
 
     flow->checked = p + len;
+}
+
+
+/* a client does not pay for the pongs that its service asks for */
+
+static ngx_uint_t
+ngx_http_gateway_websocket_is_answer(ngx_http_gateway_websocket_guard_t *g,
+    ngx_http_gateway_websocket_flow_t *flow)
+{
+    if (flow == &g->out) {
+        g->pings += (flow->parser.opcode == NGX_HTTP_GATEWAY_WEBSOCKET_PING);
+        return 1;
+    }
+
+    if (flow->parser.opcode == NGX_HTTP_GATEWAY_WEBSOCKET_PONG && g->pings) {
+        g->pings--;
+        return 1;
+    }
+
+    return 0;
 }
 
 
@@ -290,6 +314,8 @@ ngx_http_gateway_websocket_inspect_close(
                                              "invalid Close frame");
         return;
     }
+
+    flow->told = 1;
 
     ngx_http_gateway_websocket_closed(g->ctx, code,
                              (flow == &g->in)
@@ -511,12 +537,12 @@ ngx_http_gateway_websocket_violation(ngx_http_gateway_websocket_guard_t *g,
 {
     if (flow == &g->in) {
         ngx_log_error(NGX_LOG_INFO, g->request->connection->log, 0,
-                      "client broke the rules of the WebSocket: %s, "
+                      "client broke the rules of the websocket: %s, "
                       "closed with %ui", reason, code);
 
     } else {
         ngx_log_error(NGX_LOG_ERR, g->request->connection->log, 0,
-                      "upstream broke the rules of the WebSocket: %s, "
+                      "upstream broke the rules of the websocket: %s, "
                       "closed with %ui", reason, code);
     }
 

@@ -108,9 +108,20 @@ static ngx_int_t
 ngx_http_gateway_websocket_pass_check(ngx_http_request_t *r,
     ngx_http_gateway_websocket_loc_conf_t *wlcf)
 {
+    ngx_table_elt_t  *h;
+
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_POST|NGX_HTTP_PUT
                        |NGX_HTTP_PATCH|NGX_HTTP_DELETE|NGX_HTTP_OPTIONS)))
     {
+        h = ngx_http_gateway_push_header(&r->headers_out.headers);
+        if (h == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        ngx_str_set(&h->key, "Allow");
+        ngx_str_set(&h->value,
+                    "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
         return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_NOT_ALLOWED,
                              "There is no message for a request of this "
                              "method.");
@@ -613,6 +624,13 @@ ngx_http_gateway_websocket_pass_link(ngx_http_gateway_websocket_pass_t *pass,
         pass->link = link;
     }
 
+    link->name.data = ngx_pstrdup(link->pool, pass->upstream->peer.name);
+    if (link->name.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    link->name.len = pass->upstream->peer.name->len;
+
     return ngx_http_gateway_websocket_link_start(link, c, pass->preread,
                                                  pass->npreread,
                                                  &pass->deflate);
@@ -716,6 +734,7 @@ ngx_http_gateway_websocket_pass_fail(ngx_http_gateway_websocket_pass_t *pass,
 static void
 ngx_http_gateway_websocket_pass_leave(ngx_http_gateway_websocket_pass_t *pass)
 {
+    ngx_uint_t                          code;
     ngx_http_upstream_t                *u;
     ngx_http_gateway_websocket_link_t  *link;
 
@@ -730,10 +749,13 @@ ngx_http_gateway_websocket_pass_leave(ngx_http_gateway_websocket_pass_t *pass)
     } else if (link) {
         link->pass = NULL;
 
-        ngx_http_gateway_websocket_link_close(link,
-                              pass->request->connection->error
-                              ? NGX_HTTP_GATEWAY_WEBSOCKET_GOING_AWAY
-                              : NGX_HTTP_GATEWAY_WEBSOCKET_NORMAL);
+        code = pass->request->connection->error
+               ? NGX_HTTP_GATEWAY_WEBSOCKET_GOING_AWAY
+               : NGX_HTTP_GATEWAY_WEBSOCKET_NORMAL;
+
+        ngx_http_gateway_websocket_closed(pass->ctx, code,
+                                       NGX_HTTP_GATEWAY_WEBSOCKET_BY_GATEWAY);
+        ngx_http_gateway_websocket_link_close(link, code);
     }
 
     u = pass->upstream;

@@ -90,6 +90,7 @@ struct ngx_http_gateway_websocket_link_s {
     ngx_connection_t            *connection; /* NULL: it is being opened */
     ngx_http_gateway_websocket_loc_conf_t  *conf;
     ngx_log_t                   *log;
+    ngx_str_t                    name;       /* of the peer */
 
     ngx_http_gateway_websocket_pass_t  *pass;  /* the opener, or the one */
 
@@ -286,6 +287,10 @@ void ngx_http_gateway_websocket_link_resume(
 
 void ngx_http_gateway_websocket_link_close(
     ngx_http_gateway_websocket_link_t *link, ngx_uint_t code);
+
+/* ngx_http_gateway_websocket_receive.c: the handler of reading */
+
+void ngx_http_gateway_websocket_link_read_handler(ngx_event_t *ev);
 
 /* ngx_http_gateway_websocket_send.c: handlers of sending */
 

@@ -147,6 +147,10 @@ ngx_http_gateway_websocket_request_url(ngx_http_gateway_websocket_pass_t *pass)
     pass->host.len = url.uri.len ? (size_t) (url.uri.data - pass->host.data)
                                  : url.url.len;
 
+    if (url.family == AF_UNIX) {
+        ngx_str_set(&pass->host, "localhost");
+    }
+
     if (ngx_http_gateway_websocket_resolved(pass, &url) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -156,6 +160,20 @@ ngx_http_gateway_websocket_request_url(ngx_http_gateway_websocket_pass_t *pass)
     }
 
     pass->uri = url.uri;
+
+    if (url.uri.data[0] != '?') {
+        return NGX_OK;
+    }
+
+    pass->uri.len++;
+    pass->uri.data = ngx_pnalloc(r->pool, pass->uri.len);
+
+    if (pass->uri.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    pass->uri.data[0] = '/';
+    ngx_memcpy(pass->uri.data + 1, url.uri.data, url.uri.len);
 
     return NGX_OK;
 }

@@ -290,18 +290,21 @@ ngx_http_gateway_websocket_tunnel_run(ngx_http_gateway_websocket_guard_t *g)
     in = &g->in;
     out = &g->out;
 
-    if (ngx_http_gateway_websocket_tunnel_pump(g, in) != NGX_OK
-        || ngx_http_gateway_websocket_tunnel_pump(g, out) != NGX_OK)
-    {
-        ngx_http_gateway_websocket_tunnel_end(g);
-        return;
-    }
+    if (ngx_http_gateway_websocket_tunnel_pump(g, in) != NGX_OK) {
+        in->broken = 1;
+
+    } else if (ngx_http_gateway_websocket_tunnel_pump(g, out) != NGX_OK) {
+        out->broken = 1;
 
     /* what one direction found may have given the other one frames to send */
 
-    if (ngx_http_gateway_websocket_has_own(in)
-        && ngx_http_gateway_websocket_tunnel_pump(g, in) != NGX_OK)
+    } else if (ngx_http_gateway_websocket_has_own(in)
+               && ngx_http_gateway_websocket_tunnel_pump(g, in) != NGX_OK)
     {
+        in->broken = 1;
+    }
+
+    if (in->broken || out->broken) {
         ngx_http_gateway_websocket_tunnel_end(g);
         return;
     }
@@ -381,7 +384,6 @@ ngx_http_gateway_websocket_tunnel_send(ngx_http_gateway_websocket_guard_t *g,
             last = flow->own_last;
 
         } else {
-            flow->is_blocked = 0;
             return NGX_OK;
         }
 
@@ -400,13 +402,21 @@ ngx_http_gateway_websocket_tunnel_send(ngx_http_gateway_websocket_guard_t *g,
         }
 
         *pos += n;
-        flow->is_blocked = 0;
+
+        if (flow->is_blocked) {
+
+            /* of the source nothing has been read meanwhile */
+
+            flow->is_blocked = 0;
+            flow->received = ngx_current_msec;
+        }
 
         if (pos == &flow->own_pos) {
             flow->begun = 1;
 
             if (flow->own_pos == flow->own_last) {
                 flow->begun = 0;
+                flow->pinged_at = ngx_current_msec;
                 flow->own_pos = flow->own;
                 flow->own_last = flow->own;
             }
@@ -453,6 +463,7 @@ ngx_http_gateway_websocket_tunnel_read(ngx_http_gateway_websocket_guard_t *g,
 
     flow->last += n;
     flow->received = ngx_current_msec;
+    flow->pinged = 0;
 
     if (flow == &g->out) {
         g->request->upstream->state->bytes_received += n;
@@ -587,7 +598,9 @@ ngx_http_gateway_websocket_tunnel_is_over(
                        : ngx_http_gateway_websocket_tunnel_is_sent(out);
     }
 
-    return sent && in->closed && out->closed;
+    /* who cannot be told that it is over cannot answer */
+
+    return sent && (in->closed || out->cut) && (out->closed || in->cut);
 }
 
 
@@ -595,8 +608,14 @@ static ngx_uint_t
 ngx_http_gateway_websocket_tunnel_is_sent(
     ngx_http_gateway_websocket_flow_t *flow)
 {
-    return flow->pos == flow->checked
-           && (flow->cut || !ngx_http_gateway_websocket_has_own(flow));
+    if (flow->pos != flow->checked) {
+        return 0;
+    }
+
+    /* a frame that will never end leaves no place for others */
+
+    return flow->cut || !ngx_http_gateway_websocket_has_own(flow)
+           || (flow->eof && flow->parser.rest && !flow->drop);
 }
 
 
@@ -618,14 +637,16 @@ ngx_http_gateway_websocket_tunnel_end(ngx_http_gateway_websocket_guard_t *g)
         ngx_del_timer(&g->timer);
     }
 
-    if (g->in.eof) {
+    if (g->in.eof || g->out.broken) {
         ngx_http_gateway_websocket_closed(g->ctx, 1006,
                                         NGX_HTTP_GATEWAY_WEBSOCKET_BY_CLIENT);
 
     } else {
         ngx_http_gateway_websocket_closed(g->ctx, 1006,
                                       NGX_HTTP_GATEWAY_WEBSOCKET_BY_UPSTREAM);
+    }
 
+    if (!g->in.eof) {
         r->lingering_close = 1;
     }
 
@@ -722,7 +743,7 @@ ngx_http_gateway_websocket_tunnel_close(ngx_http_gateway_websocket_guard_t *g,
 
         /* one that has passed on a Close frame has nothing to add to it */
 
-        if (!flow->closed || flow->drop) {
+        if (!flow->told) {
             ngx_http_gateway_websocket_tunnel_frame(g, flow,
                                          NGX_HTTP_GATEWAY_WEBSOCKET_CLOSE,
                                          payload, len + 2);

@@ -48,6 +48,7 @@ typedef struct {
     ngx_msec_t                   received;   /* something from "src" */
     ngx_msec_t                   message;    /* a message */
     ngx_msec_t                   blocked;    /* "dst" takes nothing since */
+    ngx_msec_t                   pinged_at;  /* "dst" */
 
     ngx_http_gateway_websocket_inflate_t  *inflate;
     uint64_t                     inflated;   /* of the message */
@@ -60,8 +61,10 @@ typedef struct {
     unsigned                     drop:1;     /* nothing is passed on */
     unsigned                     cut:1;      /* in the middle of a frame */
     unsigned                     closed:1;   /* by a Close frame of "src" */
+    unsigned                     told:1;     /* "dst", by that frame */
     unsigned                     eof:1;
-    unsigned                     pinged:1;   /* "src" was */
+    unsigned                     broken:1;   /* "dst" */
+    unsigned                     pinged:1;   /* "src", silent since */
     unsigned                     begun:1;    /* "own" was partly sent */
 
     u_char                      *own_pos;    /* frames of the gateway */
@@ -93,6 +96,7 @@ struct ngx_http_gateway_websocket_guard_s {
 
     int64_t                      tat;        /* of the limit, microseconds */
     uint32_t                     fraction;
+    ngx_uint_t                   pings;      /* of the server, unanswered */
 
     u_char                       ping[8];    /* payload of the gateway's */
 
