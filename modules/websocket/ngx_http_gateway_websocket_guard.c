@@ -47,7 +47,7 @@ ngx_http_gateway_websocket_guard_handler(ngx_http_request_t *r)
 
     wlcf = ngx_http_get_module_loc_conf(r, ngx_http_gateway_websocket_module);
 
-    if (!wlcf->guard || r != r->main) {
+    if (!wlcf->guard || wlcf->srv || wlcf->url || r != r->main) {
         return NGX_DECLINED;
     }
 

@@ -40,6 +40,7 @@ static char *ngx_http_gateway_websocket_process_extensions(
 ngx_int_t
 ngx_http_gateway_websocket_request(ngx_http_gateway_websocket_pass_t *pass)
 {
+    size_t     i;
     ngx_int_t  rc;
 
     pass->host = pass->conf->host;
@@ -53,6 +54,18 @@ ngx_http_gateway_websocket_request(ngx_http_gateway_websocket_pass_t *pass)
 
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    /* of variables there may be more in a URI than one request line */
+
+    for (i = 0; i < pass->uri.len; i++) {
+
+        if (pass->uri.data[i] <= 0x20 || pass->uri.data[i] == 0x7f) {
+            return ngx_http_gateway_websocket_refuse(pass->request,
+                               NGX_HTTP_BAD_REQUEST,
+                               "The URI for the service would have a space or "
+                               "a control character.");
+        }
     }
 
     return ngx_http_gateway_websocket_request_fields(pass);

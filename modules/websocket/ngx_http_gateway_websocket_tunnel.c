@@ -650,6 +650,8 @@ ngx_http_gateway_websocket_tunnel_end(ngx_http_gateway_websocket_guard_t *g)
         r->lingering_close = 1;
     }
 
+    r->write_event_handler = ngx_http_request_empty_handler;
+
     if (r->upstream->cleanup) {
         (*r->upstream->cleanup)(r);
     }

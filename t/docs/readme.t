@@ -104,6 +104,9 @@ is($answer->{content}, '{"user":"/alice alice","orders":[]}',
 is(get("$url/_users/alice", authorization => 'Bearer ' . jwt())->{status},
    404, 'a part is not for clients');
 
+is(get("$url/prices/", authorization => 'Bearer ' . jwt())->{status}, 502,
+   'a service that speaks no WebSocket: 502');
+
 $answer = get("$url/");
 
 is($answer->{status}, 401, 'a location without its own line: 401');
