@@ -39,6 +39,7 @@ static ngx_http_gateway_problem_title_t  ngx_http_gateway_problem_titles[] = {
     { 426, ngx_string("Upgrade Required") },
     { NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_string("Internal Server Error") },
     { NGX_HTTP_BAD_GATEWAY, ngx_string("Bad Gateway") },
+    { NGX_HTTP_SERVICE_UNAVAILABLE, ngx_string("Service Unavailable") },
     { NGX_HTTP_GATEWAY_TIME_OUT, ngx_string("Gateway Timeout") },
     { 0, ngx_string("Error") }
 };

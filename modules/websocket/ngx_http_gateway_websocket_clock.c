@@ -343,7 +343,12 @@ ngx_http_gateway_websocket_link_due(ngx_http_gateway_websocket_link_t *link)
         ngx_log_error(NGX_LOG_ERR, link->log, NGX_ETIMEDOUT,
                       "upstream does not read its websocket");
 
-        ngx_http_gateway_websocket_link_over(link, 0);
+        link->dead = 1;
+        ngx_http_gateway_websocket_link_failed(link,
+                                      NGX_HTTP_GATEWAY_TIME_OUT,
+                                      "The service does not read what it is "
+                                      "sent.");
+        ngx_http_gateway_websocket_link_free(link);
         return;
     }
 
@@ -496,7 +501,7 @@ ngx_http_gateway_websocket_link_ping(ngx_http_gateway_websocket_link_t *link)
 
     ngx_http_gateway_websocket_link_close(link,
                                        NGX_HTTP_GATEWAY_WEBSOCKET_GOING_AWAY);
-    ngx_http_gateway_websocket_link_failed(link,
+    ngx_http_gateway_websocket_link_failed(link, NGX_HTTP_BAD_GATEWAY,
                                 "The connection to the service was lost.");
 }
 

@@ -17,6 +17,10 @@
 #include "ngx_http_gateway_websocket_pass.h"
 
 
+/* what a service has not read, beyond which it gets no more requests, bytes */
+
+#define NGX_HTTP_GATEWAY_WEBSOCKET_MAX_UNREAD  (1024 * 1024)
+
 /* a link with more ids that may still be answered takes no more requests */
 
 #define NGX_HTTP_GATEWAY_WEBSOCKET_MAX_LOST  1024
@@ -127,6 +131,14 @@ ngx_http_gateway_websocket_correlate(ngx_http_gateway_websocket_pass_t *pass)
                                     "answered yet.");
     }
 
+    if (link->out_last - link->out_pos > NGX_HTTP_GATEWAY_WEBSOCKET_MAX_UNREAD)
+    {
+        return ngx_http_gateway_websocket_refuse(r,
+                                   NGX_HTTP_SERVICE_UNAVAILABLE,
+                                   "The service does not read its requests "
+                                   "as fast as they come.");
+    }
+
     return ngx_http_gateway_websocket_follow(link, pass);
 }
 
@@ -143,15 +155,15 @@ ngx_http_gateway_websocket_correlate_id(
 {
     u_char     *p;
     ngx_int_t   rc;
-    ngx_str_t   value, decoded;
+    ngx_str_t   json, value, decoded;
 
     if (text->len == 0
-        || !ngx_http_gateway_websocket_is_json(text->data, text->len))
+        || !ngx_http_gateway_websocket_is_json(text->data, text->len, &json))
     {
         return NGX_DECLINED;
     }
 
-    rc = ngx_http_gateway_json_find(pool, text, wlcf->correlate, &value);
+    rc = ngx_http_gateway_json_find(pool, &json, wlcf->correlate, &value);
 
     if (rc != NGX_OK) {
         return rc;
@@ -546,8 +558,8 @@ ngx_http_gateway_websocket_correlate_failed(
         || status == NGX_HTTP_INTERNAL_SERVER_ERROR)
     {
         link->dead = 1;
-        ngx_http_gateway_websocket_correlate_lost(link,
-                         "No WebSocket to the service could be opened.");
+        ngx_http_gateway_websocket_correlate_lost(link, NGX_HTTP_BAD_GATEWAY,
+                              "No WebSocket to the service could be opened.");
         ngx_http_gateway_websocket_link_free(link);
 
         return;
@@ -614,7 +626,7 @@ ngx_http_gateway_websocket_retry(ngx_event_t *ev)
 
 void
 ngx_http_gateway_websocket_correlate_lost(
-    ngx_http_gateway_websocket_link_t *link, char *detail)
+    ngx_http_gateway_websocket_link_t *link, ngx_uint_t status, char *detail)
 {
     ngx_queue_t  *q;
 
@@ -625,7 +637,7 @@ ngx_http_gateway_websocket_correlate_lost(
 
         ngx_http_gateway_websocket_pass_fail(
                  ngx_queue_data(q, ngx_http_gateway_websocket_pass_t, queue),
-                 NGX_HTTP_BAD_GATEWAY, detail);
+                 status, detail);
     }
 }
 

@@ -330,6 +330,10 @@ static void
 ngx_http_gateway_websocket_take_away(ngx_http_gateway_websocket_flow_t *flow,
     u_char *p)
 {
+    if (p == flow->checked) {
+        return;
+    }
+
     ngx_memmove(flow->checked, p, flow->last - p);
 
     flow->last -= p - flow->checked;

@@ -240,7 +240,7 @@ ngx_http_gateway_websocket_link_over(ngx_http_gateway_websocket_link_t *link,
         ngx_http_gateway_websocket_reply_end(pass);
 
     } else {
-        ngx_http_gateway_websocket_link_failed(link,
+        ngx_http_gateway_websocket_link_failed(link, NGX_HTTP_BAD_GATEWAY,
                                       "The service closed the connection "
                                       "before it had answered.");
     }
@@ -255,14 +255,13 @@ ngx_http_gateway_websocket_link_over(ngx_http_gateway_websocket_link_t *link,
 
 void
 ngx_http_gateway_websocket_link_failed(ngx_http_gateway_websocket_link_t *link,
-    char *detail)
+    ngx_uint_t status, char *detail)
 {
     if (link->shared) {
-        ngx_http_gateway_websocket_correlate_lost(link, detail);
+        ngx_http_gateway_websocket_correlate_lost(link, status, detail);
 
     } else if (link->pass) {
-        ngx_http_gateway_websocket_pass_fail(link->pass, NGX_HTTP_BAD_GATEWAY,
-                                             detail);
+        ngx_http_gateway_websocket_pass_fail(link->pass, status, detail);
     }
 }
 

@@ -240,9 +240,13 @@ void ngx_http_gateway_websocket_reply_flush(
 void ngx_http_gateway_websocket_reply_ping(
     ngx_http_gateway_websocket_pass_t *pass);
 
-/* Tells whether a text is one whole JSON text. */
+/*
+ * Tells whether a text is one whole JSON text; "value" is it without the white
+ * space around it.
+ */
 
-ngx_uint_t ngx_http_gateway_websocket_is_json(u_char *data, size_t len);
+ngx_uint_t ngx_http_gateway_websocket_is_json(u_char *data, size_t len,
+    ngx_str_t *value);
 
 /* There are no more messages, and the service, or time, has ended them. */
 
@@ -314,7 +318,7 @@ void ngx_http_gateway_websocket_link_over(
 /* All that wait for an answer get a problem with "detail". */
 
 void ngx_http_gateway_websocket_link_failed(
-    ngx_http_gateway_websocket_link_t *link, char *detail);
+    ngx_http_gateway_websocket_link_t *link, ngx_uint_t status, char *detail);
 
 /* Closes the connection at once, or as soon as nobody reads from it. */
 
@@ -369,7 +373,7 @@ void ngx_http_gateway_websocket_correlate_message(
 /* Nobody is to be answered by this link: all fail. */
 
 void ngx_http_gateway_websocket_correlate_lost(
-    ngx_http_gateway_websocket_link_t *link, char *detail);
+    ngx_http_gateway_websocket_link_t *link, ngx_uint_t status, char *detail);
 
 /* Requests whose time has run out. */
 

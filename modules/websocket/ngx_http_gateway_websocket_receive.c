@@ -266,8 +266,10 @@ ngx_http_gateway_websocket_link_payload(
             return NGX_ERROR;
         }
 
-        ngx_memcpy(link->message + link->size, p, len);
-        link->size += len;
+        if (len) {
+            ngx_memcpy(link->message + link->size, p, len);
+            link->size += len;
+        }
     }
 
     if (ngx_http_gateway_websocket_take(ps, p, len) != NGX_OK) {
@@ -513,6 +515,6 @@ ngx_http_gateway_websocket_link_violation(
     }
 
     ngx_http_gateway_websocket_link_close(link, code);
-    ngx_http_gateway_websocket_link_failed(link,
+    ngx_http_gateway_websocket_link_failed(link, NGX_HTTP_BAD_GATEWAY,
                              "The service broke the rules of the WebSocket.");
 }

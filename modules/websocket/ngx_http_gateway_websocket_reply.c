@@ -173,6 +173,7 @@ ngx_http_gateway_websocket_reply_whole(ngx_http_gateway_websocket_pass_t *pass,
     char                *type;
     ngx_int_t            rc;
     ngx_buf_t           *b;
+    ngx_str_t            json;
     ngx_chain_t          out;
     ngx_http_request_t  *r;
 
@@ -181,7 +182,7 @@ ngx_http_gateway_websocket_reply_whole(ngx_http_gateway_websocket_pass_t *pass,
     if (opcode == NGX_HTTP_GATEWAY_WEBSOCKET_BINARY) {
         type = "application/octet-stream";
 
-    } else if (ngx_http_gateway_websocket_is_json(data, len)) {
+    } else if (ngx_http_gateway_websocket_is_json(data, len, &json)) {
         type = "application/json";
 
     } else {
@@ -283,7 +284,7 @@ ngx_http_gateway_websocket_reply_matches(
     ngx_str_t    text, value, decoded;
     ngx_pool_t  *pool;
 
-    if (!ngx_http_gateway_websocket_is_json(data, len)) {
+    if (!ngx_http_gateway_websocket_is_json(data, len, &text)) {
         return 0;
     }
 
@@ -291,9 +292,6 @@ ngx_http_gateway_websocket_reply_matches(
     if (pool == NULL) {
         return 0;
     }
-
-    text.data = data;
-    text.len = len;
 
     if (ngx_http_gateway_json_find(pool, &text, &pass->reply.pointer, &value)
         != NGX_OK)
@@ -318,14 +316,22 @@ ngx_http_gateway_websocket_reply_matches(
 
 
 ngx_uint_t
-ngx_http_gateway_websocket_is_json(u_char *data, size_t len)
+ngx_http_gateway_websocket_is_json(u_char *data, size_t len, ngx_str_t *value)
 {
     ngx_http_gateway_json_scan_t  s;
 
     ngx_http_gateway_json_scan_init(&s, NGX_HTTP_GATEWAY_JSON_SCAN_DEPTH);
 
-    return ngx_http_gateway_json_scan(&s, data, len) == NGX_OK
-           && ngx_http_gateway_json_scan_end(&s) == NGX_OK;
+    if (ngx_http_gateway_json_scan(&s, data, len) != NGX_OK
+        || ngx_http_gateway_json_scan_end(&s) != NGX_OK)
+    {
+        return 0;
+    }
+
+    value->data = data + s.start;
+    value->len = (size_t) (s.end - s.start);
+
+    return 1;
 }
 
 
@@ -607,7 +613,8 @@ static ngx_int_t
 ngx_http_gateway_websocket_add_json(ngx_http_gateway_websocket_pass_t *pass,
     ngx_uint_t opcode, u_char *data, size_t len)
 {
-    u_char  *p, *last;
+    u_char     *p, *last;
+    ngx_str_t   json;
 
     if (opcode == NGX_HTTP_GATEWAY_WEBSOCKET_BINARY) {
 
@@ -621,11 +628,12 @@ ngx_http_gateway_websocket_add_json(ngx_http_gateway_websocket_pass_t *pass,
         return ngx_http_gateway_websocket_add(pass, "\"\n", 2);
     }
 
-    if (!ngx_http_gateway_websocket_is_json(data, len)) {
+    if (!ngx_http_gateway_websocket_is_json(data, len, &json)) {
         return ngx_http_gateway_websocket_add_string(pass, data, len);
     }
 
-    last = data + len;
+    data = json.data;
+    last = data + json.len;
 
     while (data < last) {
         for (p = data; p < last && *p != LF && *p != CR; p++) { /* void */ }

@@ -501,7 +501,9 @@ ngx_http_gateway_websocket_tunnel_room(ngx_http_gateway_websocket_flow_t *flow)
         return NGX_OK;
     }
 
-    ngx_memmove(start, flow->checked, rest);
+    if (rest) {
+        ngx_memmove(start, flow->checked, rest);
+    }
 
     flow->start = start;
     flow->pos = start;
