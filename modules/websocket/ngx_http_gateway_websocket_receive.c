@@ -48,6 +48,14 @@ ngx_http_gateway_websocket_link_read_handler(ngx_event_t *ev)
 
     c = ev->data;
 
+    if (c->close) {
+
+        /* worker_shutdown_timeout */
+
+        ngx_http_gateway_websocket_link_over(c->data, 0);
+        return;
+    }
+
     ngx_http_gateway_websocket_link_read(c->data);
 }
 
