@@ -28,7 +28,7 @@ use base 'Exporter';
 
 our @EXPORT = qw(
     $ROOT need_nginx nginx_binary work_dir pages examples complete startable
-    certificate nginx_test nginx_start nginx_stop free_ports get slurp spew
+    tls_certificate nginx_test nginx_start nginx_stop free_ports get slurp spew
 );
 
 our $ROOT = Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../..');
@@ -96,7 +96,7 @@ sub work_dir {
 # A certificate for any name below example.net, which is its own authority, and
 # its key.
 
-sub certificate {
+sub tls_certificate {
     my $file = work_dir() . '/keys/stand-in';
 
     if (!-e "$file.crt") {
@@ -186,7 +186,7 @@ sub complete {
 
     $text =~ s/^load_module\b.*\n//mg;
     $text =~ s{/etc/nginx/keys/[\w.-]+\.(jwks|pem)}{$dir/keys/stand-in.$1}g;
-    $text =~ s{/etc/nginx/tls/[\w.-]+\.crt}{(certificate())[0]}ge;
+    $text =~ s{/etc/nginx/tls/[\w.-]+\.crt}{(tls_certificate())[0]}ge;
     $text =~ s{/etc/nginx/htpasswd}{$dir/htpasswd}g;
     $text =~ s{/usr/share/nginx/html}{$dir/html}g;
     $text =~ s{/var/(?:log|cache)/nginx/}{$dir/}g;
