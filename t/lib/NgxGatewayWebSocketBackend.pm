@@ -50,8 +50,9 @@ package NgxGatewayWebSocketBackend;
 #     deaf         reads, never answers anything
 #     stall        reads nothing
 #     slow         reads size= bytes (1024) each pause= seconds (0.05)
-#     status       answers code= (403) and body= instead of 101
-#     http         answers 200 with what it was asked, as text
+#     status       answers code= (403) and body= instead of 101, again and
+#                  again, as "http" does
+#     http         answers 200 with what it was asked, as text; likewise
 #     accept       101 with a wrong accept key (value=)
 #     protocol     101 with the subprotocol name=, which nobody may want
 #     extension    101 with value= in Sec-WebSocket-Extensions
@@ -326,24 +327,33 @@ sub _connection {
 
     setsockopt $socket, IPPROTO_TCP, TCP_NODELAY, 1;
 
-    my $c = NgxGatewayWebSocketBackend::Connection->serve($socket, $log)
-            // return;
+    my $c = NgxGatewayWebSocketBackend::Connection->serve($socket, $log);
 
-    my $path = $c->{path};
-    my $sub = $subs->{$path} // NgxGatewayWebSocketScripts::script($path)
-              // $subs->{'*'};
+    # a script that does without a WebSocket may be asked again
 
-    $sub //= sub {
-        $c->send_raw("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
-        $c->drain();
-    };
+    while ($c->next_request()) {
+        my $path = $c->{path};
+        my $sub = $subs->{$path} // NgxGatewayWebSocketScripts::script($path)
+                  // $subs->{'*'};
 
-    # The other side may go at any time: what a script has not taken into
-    # account ends it.
+        $sub //= sub {
+            $c->send_raw("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n"
+                         . "\r\n");
+            $c->{again} = 1;
+        };
 
-    eval { $sub->($c); 1 } or $c->note("died: $@");
+        # The other side may go at any time: what a script has not taken into
+        # account ends it.
+
+        eval { $sub->($c); 1 } or $c->note("died: $@");
+
+        last if !delete $c->{again};
+
+        $c->finish();
+    }
 
     $c->finish();
+    $c->disconnect();
 
     return;
 }
@@ -359,14 +369,12 @@ use NgxGatewayWebSocket;
 use base 'NgxGatewayWebSocket';
 
 
-# Reads the request's head; undef where none comes.
-
 sub serve {
     my ($class, $socket, $file) = @_;
 
     my $self = bless {
         in => '', side => 'server', greedy => 1, timeout => 3600,
-        control => [], id => $$,
+        control => [], id => $$ * 1000,
     }, $class;
 
     sysopen $self->{log}, $file, O_WRONLY | O_APPEND | O_CREAT
@@ -374,10 +382,26 @@ sub serve {
 
     $self->_use($socket);
 
+    $self->{seen} = sub {
+        my ($frame) = @_;
+
+        $self->tell('frame', join ' ', @$frame{qw( opcode fin rsv masked )},
+                                       unpack 'H*', $frame->{payload});
+    };
+
+    return $self;
+}
+
+
+# Reads a request's head; false where none comes.  Bodies are not expected.
+
+sub next_request {
+    my ($self) = @_;
+
     my $end = Time::HiRes::time() + 3600;
 
     until ($self->{in} =~ /\r\n\r\n/) {
-        $self->_fill($end) or return undef;
+        $self->_fill($end) or return 0;
     }
 
     my $at = CORE::index $self->{in}, "\r\n\r\n";
@@ -394,19 +418,14 @@ sub serve {
                             $value //= '';
                             $value =~ s/%([0-9a-f]{2})/chr hex $1/gei;
                             $name => $value } split /&/, $args // '' };
+    $self->{id}++;
+    $self->{asked} = 1;
 
     $self->tell('open', JSON::PP->new->ascii->canonical->encode(
                     { uri => $uri, path => $path, head => $self->{head},
                       pid => $$ }));
 
-    $self->{seen} = sub {
-        my ($frame) = @_;
-
-        $self->tell('frame', join ' ', @$frame{qw( opcode fin rsv masked )},
-                                       unpack 'H*', $frame->{payload});
-    };
-
-    return $self;
+    return 1;
 }
 
 
@@ -578,10 +597,11 @@ sub finish {
 
     my $end = $self->{end} // '';
 
+    return if !delete $self->{asked};
+
     $self->tell('end', $end eq 'eof' || $end eq 'reset' ? $end
                        : ($self->{broken} // '') =~ /reset|pipe/i ? 'reset'
                        : 'closed');
-    $self->disconnect();
 
     return;
 }

@@ -89,7 +89,7 @@ my %scripts = (
         $c->send_raw('HTTP/1.1 ' . $c->arg('code', 403) . " X\r\n"
                      . "Content-Type: text/plain\r\nContent-Length: "
                      . length($body) . "\r\n\r\n$body");
-        $c->drain();
+        $c->{again} = 1;
     },
 
     http => sub {
@@ -99,7 +99,7 @@ my %scripts = (
 
         $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
                      . 'Content-Length: ' . length($head) . "\r\n\r\n$head");
-        $c->drain();
+        $c->{again} = 1;
     },
 
     accept => sub {
