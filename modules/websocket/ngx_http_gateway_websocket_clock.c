@@ -499,6 +499,12 @@ ngx_http_gateway_websocket_link_ping(ngx_http_gateway_websocket_link_t *link)
     ngx_log_error(NGX_LOG_ERR, link->log, NGX_ETIMEDOUT,
                   "upstream answers no ping of its websocket");
 
+    if (link->pass) {
+        ngx_http_gateway_websocket_closed(link->pass->ctx,
+                                       NGX_HTTP_GATEWAY_WEBSOCKET_GOING_AWAY,
+                                       NGX_HTTP_GATEWAY_WEBSOCKET_BY_GATEWAY);
+    }
+
     ngx_http_gateway_websocket_link_close(link,
                                        NGX_HTTP_GATEWAY_WEBSOCKET_GOING_AWAY);
     ngx_http_gateway_websocket_link_failed(link, NGX_HTTP_BAD_GATEWAY,

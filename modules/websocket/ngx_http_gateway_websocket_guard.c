@@ -459,7 +459,7 @@ ngx_http_gateway_websocket_guard_answer(ngx_http_request_t *r)
 
     g = ctx ? ctx->guard : NULL;
 
-    if (g == NULL || !r->upstream->upgrade) {
+    if (g == NULL || r != r->main) {
         error = "answer 101 to a request that is not for a WebSocket";
         goto failed;
     }
@@ -479,6 +479,12 @@ ngx_http_gateway_websocket_guard_answer(ngx_http_request_t *r)
     }
 
     g->ready = 1;
+
+    /* error_page may have led here, from a service that is away */
+
+    r->err_status = 0;
+    r->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
+    ngx_str_null(&r->headers_out.status_line);
 
     return NGX_OK;
 

@@ -466,13 +466,13 @@ ngx_http_gateway_websocket_header_filter(ngx_http_request_t *r)
         return ngx_http_gateway_websocket_pass_answer(r, ctx->pass);
     }
 
-    if (r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS
-        && r == r->main)
+    if (r->upstream && r->upstream->upgrade
+        && (ctx == NULL || ctx->problem.status == 0))
     {
         wlcf = ngx_http_get_module_loc_conf(r,
                                             ngx_http_gateway_websocket_module);
 
-        if (wlcf->guard && r->upstream) {
+        if (wlcf->guard) {
             rc = ngx_http_gateway_websocket_guard_answer(r);
 
             if (rc != NGX_OK) {

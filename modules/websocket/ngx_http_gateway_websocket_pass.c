@@ -357,11 +357,10 @@ ngx_http_gateway_websocket_pass_collect(
     cl = r->request_body->bufs;
     b = cl->buf;
 
-    pass->has_message = 1;
-
     if (cl->next == NULL && !b->in_file) {
         pass->message.data = b->pos;
         pass->message.len = b->last - b->pos;
+        pass->has_message = (pass->message.len != 0);
 
         return NGX_OK;
     }
@@ -376,6 +375,12 @@ ngx_http_gateway_websocket_pass_collect(
         pass->message.len = pass->conf->max_message + 1;
         return NGX_OK;
     }
+
+    if (size == 0) {
+        return NGX_OK;
+    }
+
+    pass->has_message = 1;
 
     p = ngx_pnalloc(r->pool, (size_t) size);
     if (p == NULL) {
@@ -443,6 +448,11 @@ ngx_http_gateway_websocket_pass_open(ngx_http_gateway_websocket_pass_t *pass)
 {
     pass->opening = 1;
 
+    /* of auth_request and mirror: the upstream would stop at the 101 */
+
+    pass->header_only = pass->request->header_only;
+    pass->request->header_only = 0;
+
     ngx_http_upstream_init(pass->request);
 }
 
@@ -451,8 +461,7 @@ ngx_uint_t
 ngx_http_gateway_websocket_pass_is_opening(ngx_http_request_t *r,
     ngx_http_gateway_websocket_pass_t *pass)
 {
-    return pass->opening && r->upstream == pass->upstream
-           && r->err_status == 0;
+    return pass->opening && r->upstream == pass->upstream;
 }
 
 
@@ -553,6 +562,9 @@ ngx_http_gateway_websocket_pass_opened(ngx_event_t *ev)
     *u->cleanup = NULL;
 
     pass->opening = 0;
+
+    r->header_only = pass->header_only;
+    r->headers_out.status = 0;
 
     ngx_http_gateway_websocket_pass_take(pass);
 
@@ -666,6 +678,8 @@ ngx_http_gateway_websocket_finalize_request(ngx_http_request_t *r,
     pass->opening = 0;
     pass->done = 1;
 
+    r->header_only = pass->header_only;
+
     if (pass->start.posted) {
         ngx_delete_posted_event(&pass->start);
     }
@@ -717,6 +731,10 @@ ngx_http_gateway_websocket_pass_fail(ngx_http_gateway_websocket_pass_t *pass,
 
         /* the answer is cut off, so that it is not taken for a whole one */
 
+        if (ngx_http_gateway_websocket_reply_flush(pass) != NGX_OK) {
+            return;
+        }
+
         pass->request->keepalive = 0;
         ngx_http_gateway_websocket_pass_end(pass, NGX_ERROR);
 
@@ -749,7 +767,8 @@ ngx_http_gateway_websocket_pass_leave(ngx_http_gateway_websocket_pass_t *pass)
     } else if (link) {
         link->pass = NULL;
 
-        code = pass->request->connection->error
+        code = (pass->request->connection->error
+                || pass->request->connection->timedout)
                ? NGX_HTTP_GATEWAY_WEBSOCKET_GOING_AWAY
                : NGX_HTTP_GATEWAY_WEBSOCKET_NORMAL;
 

@@ -78,6 +78,7 @@ struct ngx_http_gateway_websocket_pass_s {
     unsigned                     is_sent:1;  /* the message */
     unsigned                     streams:1;
     unsigned                     header_sent:1;
+    unsigned                     header_only:1;  /* before it was opened */
     unsigned                     complete:1; /* the answer */
     unsigned                     queued:1;
     unsigned                     has_peer:1;
@@ -230,9 +231,12 @@ void ngx_http_gateway_websocket_reply_message(
     ngx_http_gateway_websocket_pass_t *pass, ngx_uint_t opcode, u_char *data,
     size_t len);
 
-/* All messages that were read have been given: sends those of a stream. */
+/*
+ * All messages that were read have been given: sends those of a stream.
+ * Returns NGX_OK, or NGX_DONE when the request has ended by that.
+ */
 
-void ngx_http_gateway_websocket_reply_flush(
+ngx_int_t ngx_http_gateway_websocket_reply_flush(
     ngx_http_gateway_websocket_pass_t *pass);
 
 /* A comment that keeps a stream alive. */

@@ -76,7 +76,7 @@ ngx_http_gateway_websocket_link_read(ngx_http_gateway_websocket_link_t *link)
         rc = ngx_http_gateway_websocket_link_parse(link);
 
         if (!link->shared && link->pass && link->pass->streams) {
-            ngx_http_gateway_websocket_reply_flush(link->pass);
+            (void) ngx_http_gateway_websocket_reply_flush(link->pass);
         }
 
         if (rc != NGX_OK || link->dead || link->paused) {

@@ -441,16 +441,19 @@ ngx_http_gateway_websocket_add_header(ngx_http_request_t *r, char *name,
 }
 
 
-void
+ngx_int_t
 ngx_http_gateway_websocket_reply_flush(ngx_http_gateway_websocket_pass_t *pass)
 {
-    if (pass->out == NULL) {
-        return;
+    if (!pass->streams || pass->out == NULL) {
+        return NGX_OK;
     }
 
     if (ngx_http_gateway_websocket_output(pass) == NGX_ERROR) {
         ngx_http_gateway_websocket_pass_end(pass, NGX_ERROR);
+        return NGX_DONE;
     }
+
+    return NGX_OK;
 }
 
 

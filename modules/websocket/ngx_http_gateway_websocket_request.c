@@ -229,7 +229,7 @@ ngx_http_gateway_websocket_request_uri(ngx_http_gateway_websocket_pass_t *pass,
     ngx_str_t *prefix)
 {
     u_char              *p;
-    size_t               skip;
+    size_t               skip, add;
     uintptr_t            escape;
     ngx_http_request_t  *r;
 
@@ -240,19 +240,20 @@ ngx_http_gateway_websocket_request_uri(ngx_http_gateway_websocket_pass_t *pass,
         return NGX_OK;
     }
 
+    /* an URI that "rewrite" has changed is passed as it is now */
+
     skip = 0;
+    add = 0;
 
-    if (prefix->len && r->valid_location) {
-        skip = ngx_min(pass->conf->location.len, r->uri.len);
-
-    } else if (prefix->len) {
-        skip = r->uri.len;
+    if (r->valid_location) {
+        add = prefix->len;
+        skip = add ? ngx_min(pass->conf->location.len, r->uri.len) : 0;
     }
 
     escape = 2 * ngx_escape_uri(NULL, r->uri.data + skip, r->uri.len - skip,
                                 NGX_ESCAPE_URI);
 
-    p = ngx_pnalloc(r->pool, prefix->len + r->uri.len - skip + escape + 1
+    p = ngx_pnalloc(r->pool, add + r->uri.len - skip + escape + 1
                              + r->args.len);
     if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -260,7 +261,7 @@ ngx_http_gateway_websocket_request_uri(ngx_http_gateway_websocket_pass_t *pass,
 
     pass->uri.data = p;
 
-    p = ngx_copy(p, prefix->data, prefix->len);
+    p = ngx_copy(p, prefix->data, add);
 
     if (escape) {
         p = (u_char *) ngx_escape_uri(p, r->uri.data + skip,
