@@ -317,6 +317,14 @@ char *ngx_http_gateway_websocket_check_answer(ngx_http_request_t *r,
 ngx_int_t ngx_http_gateway_websocket_guard_handler(ngx_http_request_t *r);
 
 /*
+ * For the header filter: tells whether the server's answer has to be looked at,
+ * being a 101, or no HTTP.
+ */
+
+ngx_uint_t ngx_http_gateway_websocket_guard_is_concerned(
+    ngx_http_request_t *r, ngx_http_gateway_websocket_ctx_t *ctx);
+
+/*
  * For the header filter: looks at the server's answer.  Returns NGX_OK, or the
  * status to answer with.
  */
@@ -352,6 +360,13 @@ ngx_int_t ngx_http_gateway_websocket_random(u_char *p, size_t len);
  */
 
 u_char *ngx_http_gateway_websocket_scratch(size_t size);
+
+/*
+ * Has TLS allow that what could not be sent stands elsewhere when it is tried
+ * again, which nginx itself never needs.
+ */
+
+void ngx_http_gateway_websocket_moving_buffers(ngx_connection_t *c);
 
 
 /* ngx_http_gateway_websocket_drain.c */

@@ -447,6 +447,29 @@ ngx_http_gateway_websocket_guard_set(ngx_list_t *list, char *name,
 }
 
 
+ngx_uint_t
+ngx_http_gateway_websocket_guard_is_concerned(ngx_http_request_t *r,
+    ngx_http_gateway_websocket_ctx_t *ctx)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (u->upgrade || u->headers_in.status_n == NGX_HTTP_SWITCHING_PROTOCOLS) {
+        return 1;
+    }
+
+    /* what is no HTTP at all core takes for HTTP/0.9, and passes it on */
+
+    if (ctx && ctx->guard && r->http_version < NGX_HTTP_VERSION_10) {
+        r->http_version = NGX_HTTP_VERSION_11;
+        return 1;
+    }
+
+    return 0;
+}
+
+
 ngx_int_t
 ngx_http_gateway_websocket_guard_answer(ngx_http_request_t *r)
 {
@@ -459,8 +482,8 @@ ngx_http_gateway_websocket_guard_answer(ngx_http_request_t *r)
 
     g = ctx ? ctx->guard : NULL;
 
-    if (g == NULL || r != r->main) {
-        error = "answer 101 to a request that is not for a WebSocket";
+    if (g == NULL || r != r->main || !r->upstream->upgrade) {
+        error = "no answer to a handshake, or a 101 without one";
         goto failed;
     }
 
@@ -482,9 +505,11 @@ ngx_http_gateway_websocket_guard_answer(ngx_http_request_t *r)
 
     /* error_page may have led here, from a service that is away */
 
-    r->err_status = 0;
-    r->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
-    ngx_str_null(&r->headers_out.status_line);
+    if (r->headers_out.status != NGX_HTTP_SWITCHING_PROTOCOLS) {
+        r->err_status = 0;
+        r->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
+        ngx_str_set(&r->headers_out.status_line, "101 Switching Protocols");
+    }
 
     return NGX_OK;
 

@@ -157,6 +157,8 @@ ngx_http_gateway_websocket_link_start(ngx_http_gateway_websocket_link_t *link,
 
 #endif
 
+    ngx_http_gateway_websocket_moving_buffers(c);
+
     c->data = link;
     c->log = link->log;
     c->pool->log = link->log;

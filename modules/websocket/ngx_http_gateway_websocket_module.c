@@ -466,21 +466,19 @@ ngx_http_gateway_websocket_header_filter(ngx_http_request_t *r)
         return ngx_http_gateway_websocket_pass_answer(r, ctx->pass);
     }
 
-    if (r->upstream && r->upstream->upgrade
-        && (ctx == NULL || ctx->problem.status == 0))
-    {
+    if (r->upstream && (ctx == NULL || ctx->problem.status == 0)) {
         wlcf = ngx_http_get_module_loc_conf(r,
                                             ngx_http_gateway_websocket_module);
 
-        if (wlcf->guard) {
+        if (wlcf->guard
+            && ngx_http_gateway_websocket_guard_is_concerned(r, ctx))
+        {
             rc = ngx_http_gateway_websocket_guard_answer(r);
 
             if (rc != NGX_OK) {
                 return rc;
             }
         }
-
-        return ngx_http_next_header_filter(r);
     }
 
     if (ctx == NULL) {

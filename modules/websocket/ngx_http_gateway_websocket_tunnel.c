@@ -241,6 +241,9 @@ ngx_http_gateway_websocket_tunnel_begin(ngx_event_t *ev)
     g->drain.data = g;
     g->drain.spread = g->conf->drain;
 
+    ngx_http_gateway_websocket_moving_buffers(c);
+    ngx_http_gateway_websocket_moving_buffers(pc);
+
     /* nginx's buffers are given back: most of the time nothing is in them */
 
     if (g->out.pos != g->out.last

@@ -56,6 +56,19 @@ ngx_http_gateway_websocket_random(u_char *p, size_t len)
 }
 
 
+void
+ngx_http_gateway_websocket_moving_buffers(ngx_connection_t *c)
+{
+#if (NGX_SSL)
+
+    if (c->ssl) {
+        SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    }
+
+#endif
+}
+
+
 u_char *
 ngx_http_gateway_websocket_scratch(size_t size)
 {
