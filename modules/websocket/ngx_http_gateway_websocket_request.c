@@ -261,7 +261,9 @@ ngx_http_gateway_websocket_request_uri(ngx_http_gateway_websocket_pass_t *pass,
 
     pass->uri.data = p;
 
-    p = ngx_copy(p, prefix->data, add);
+    if (add) {
+        p = ngx_cpymem(p, prefix->data, add);
+    }
 
     if (escape) {
         p = (u_char *) ngx_escape_uri(p, r->uri.data + skip,
