@@ -345,8 +345,15 @@ like(head('/variable?scheme=ws&to=backend'),
      qr{\AGET[ ]/variable[ ]HTTP/1\.1\r\nUpgrade:}x,
      '... and may be without TLS');
 
-head('/reuse');
-like(head('/reuse'), qr/^X-Reused: <r>\r$/m, 'a session is used again');
+SKIP: {
+    # nginx does not free the last session of a server when it exits
+
+    skip('sessions that are kept are a leak', 1) if $ENV{ASAN_OPTIONS};
+
+    head('/reuse');
+    like(head('/reuse'), qr/^X-Reused: <r>\r$/m, 'a session is used again');
+}
+
 head('/good');
 like(head('/good'), qr/^X-Reused: <\.>\r$/m, '... unless it is off');
 
