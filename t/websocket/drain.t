@@ -109,7 +109,11 @@ sub ends {
 
     ok($gate->nginx()->reload(), 'a reload');
 
-    # the new worker is there, and takes new ones
+    # for a moment both workers take new ones
+
+    ok($gate->nginx()->_wait(sub {
+        $gate->nginx()->error_log() =~ /gracefully shutting down/
+    }), 'the old worker does not take any more');
 
     my $new = $gate->open('/some/echo?new');
 
