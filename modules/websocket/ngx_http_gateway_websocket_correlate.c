@@ -46,7 +46,6 @@ static void ngx_http_gateway_websocket_join(
 static ngx_int_t ngx_http_gateway_websocket_follow(
     ngx_http_gateway_websocket_link_t *link,
     ngx_http_gateway_websocket_pass_t *pass);
-static void ngx_http_gateway_websocket_give_back(ngx_http_upstream_t *u);
 static void ngx_http_gateway_websocket_ask(
     ngx_http_gateway_websocket_link_t *link,
     ngx_http_gateway_websocket_pass_t *pass);
@@ -447,18 +446,23 @@ ngx_http_gateway_websocket_follow(ngx_http_gateway_websocket_link_t *link,
 }
 
 
-/* a connection of "keepalive", which is of no use for a shared link */
-
-static void
+void
 ngx_http_gateway_websocket_give_back(ngx_http_upstream_t *u)
 {
     ngx_pool_t  *pool;
 
-    u->keepalive = 1;
-    u->request_body_sent = 1;
+    if (u->peer.connection) {
 
-    u->peer.free(&u->peer, u->peer.data, 0);
-    u->peer.sockaddr = NULL;
+        /* one of "keepalive", which has not been used */
+
+        u->keepalive = 1;
+        u->request_body_sent = 1;
+    }
+
+    if (u->peer.free && u->peer.sockaddr) {
+        u->peer.free(&u->peer, u->peer.data, 0);
+        u->peer.sockaddr = NULL;
+    }
 
     if (u->peer.connection) {
         pool = u->peer.connection->pool;

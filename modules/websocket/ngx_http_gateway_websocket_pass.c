@@ -794,10 +794,7 @@ ngx_http_gateway_websocket_pass_leave(ngx_http_gateway_websocket_pass_t *pass)
         u->state->response_time = ngx_current_msec - u->start_time;
     }
 
-    if (u->peer.free && u->peer.sockaddr) {
-        u->peer.free(&u->peer, u->peer.data, 0);
-        u->peer.sockaddr = NULL;
-    }
+    ngx_http_gateway_websocket_give_back(u);
 }
 
 

@@ -355,6 +355,10 @@ ngx_pool_t *ngx_http_gateway_websocket_link_scratch(
 ngx_int_t ngx_http_gateway_websocket_correlate(
     ngx_http_gateway_websocket_pass_t *pass);
 
+/* Gives a peer back, and the connection that may have been chosen with it. */
+
+void ngx_http_gateway_websocket_give_back(ngx_http_upstream_t *u);
+
 /* "pass", which opened the link, has it or has failed with "status". */
 
 void ngx_http_gateway_websocket_correlate_open(
