@@ -63,6 +63,21 @@ my $backend = NgxGatewayWebSocketBackend->new(
         $c->echo();
     },
 
+    '/pieces' => sub {
+        my ($c) = @_;
+
+        my $bytes = join '', ws_frame('text', '{"a":"', fin => 0),
+            ws_frame('ping', 'x' x 10), ws_frame('cont', "\xc3", fin => 0),
+            ws_frame('cont', "\xa4", fin => 0), ws_frame('pong', ''),
+            ws_frame('cont', '"}'), ws_frame('text', 'b' x 130),
+            ws_frame('binary', "\xff" x 1000, fin => 0),
+            ws_frame('cont', '');
+
+        $c->handshake();
+        $c->send_raw($bytes, step => $c->arg('step'));
+        $c->bye(1000);
+    },
+
     '/fragment' => sub {
         my ($c) = @_;
 
@@ -123,6 +138,11 @@ my $nginx = NgxGatewayNginx->new(
             gateway_websocket_max_reply 100k;
             gateway_websocket_buffer_size 1000;
             gateway_websocket_pass ws://$to/;
+        }
+
+        location /pieces {
+            gateway_websocket_reply close;
+            gateway_websocket_pass ws://$to;
         }
 
         location /bomb {
@@ -272,6 +292,16 @@ my $slow = answer('/count3/messages?n=3&pause=0.25');
 is($slow, "$LINES {\"n\":1}\n{\"n\":2}\n{\"n\":3}\n",
    'each message has read_timeout');
 cmp_ok(time - $start, '>', 0.7, '... which is longer altogether');
+
+# bytes that come in pieces of each size
+
+for my $step (1 .. 8, 13, 100, 1000) {
+    my $answer = answer("/pieces?step=$step");
+
+    ok($answer eq "$LINES {\"a\":\"\xc3\xa4\"}\n\"" . 'b' x 130 . "\"\n\""
+                  . encode_base64("\xff" x 1000, '') . "\"\n",
+       "in pieces of $step bytes") or diag(substr $answer, 0, 300);
+}
 
 # what the service saw
 
