@@ -466,7 +466,9 @@ ngx_http_gateway_websocket_header_filter(ngx_http_request_t *r)
         return ngx_http_gateway_websocket_pass_answer(r, ctx->pass);
     }
 
-    if (r->upstream && (ctx == NULL || ctx->problem.status == 0)) {
+    if (r->upstream
+        && (ctx == NULL || (ctx->pass == NULL && ctx->problem.status == 0)))
+    {
         wlcf = ngx_http_get_module_loc_conf(r,
                                             ngx_http_gateway_websocket_module);
 
