@@ -179,7 +179,9 @@ sub close_of {
     my ($path) = @_;
 
     $backend->wait(sub { my $c = $backend->last($path);
-                         $c && defined $c->{end} });
+                         $c && (defined $c->{end}
+                                || grep { $_->{opcode} == 8 }
+                                   @{ $c->{frames} }) });
 
     my ($close) = grep { $_->{opcode} == 8 }
                   @{ ($backend->last($path) // {})->{frames} // [] };
@@ -425,6 +427,14 @@ cmp_ok(numbers($client, $careful ? 5000 : 50_000), '>=',
 
 $client->close();
 
+# pings while nothing is read of what they are answered with
+
+$client = start('/ping/many?n=20000&pad=1000', rcvbuf => 8192);
+ok($client->read(qr/./), 'a client that rests');
+sleep 0.5;
+is(numbers($client, 20_000), 20_000, '... for longer than pings may take');
+$client->close();
+
 $start = time;
 $client = start('/unread/many?n=100000&pad=1000', rcvbuf => 8192);
 ok($client->read(qr/./), 'a client that does not read');
@@ -469,7 +479,21 @@ is("$answers[0]{code} $answers[0]{body}",
 like($answers[1]{body}, qr/\A\{"a": 1\}\n/, 'HTTP/2: another');
 is($answers[3]{body}, "{\"tick\":1}\n{\"tick\":2}\n", 'HTTP/2: until');
 
+# its window is never opened
+
 $backend->forget();
+@ids = $http2->send([ GET => '/sse/many?n=100000&pad=1000' ]);
+sleep 0.3;
+$http2->send([ GET => '/sse/close' ]);
+ok($backend->wait(sub { $backend->last('/close') }),
+   'HTTP/2: a stream that is not read');
+cmp_ok(scalar @{ $backend->last('/many')->{notes} }, '<', 50,
+       '... stops the reading of the service');
+$http2->reset($ids[0]);
+is(close_of('/many'), 1001, '... and ends when it is reset');
+
+$backend->forget();
+$http2 = NgxGatewayHTTP2->new($second->port());
 @ids = $http2->send([ GET => '/sse/ticker?pause=0.02' ],
                     [ GET => '/sse/silent' ]);
 ok($backend->wait(sub { $backend->open() == 2 }), 'HTTP/2: two more');
