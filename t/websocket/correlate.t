@@ -57,7 +57,9 @@ my $plain = NgxGatewayBackend->new(
     '/kept' => [ [ 'hang' ] ],
 );
 
+my $another = NgxGatewayWebSocketBackend->new();
 my $to = '127.0.0.1:' . $backend->port();
+my $there = '127.0.0.1:' . $another->port();
 my $kept = '127.0.0.1:' . $plain->port();
 my $new = NgxGatewayNginx->new()->nginx_version() >= 1025001;
 
@@ -71,6 +73,11 @@ my $nginx = NgxGatewayNginx->new(
     upstream next {
         server 127.0.0.1:1 max_fails=0;
         server $to backup;
+    }
+
+    upstream two {
+        server $to;
+        server $there;
     }
 
     log_format correlate '\$uri|\$status|\$gateway_websocket_messages_out'
@@ -163,6 +170,10 @@ _EOC_
 
         location /next {
             gateway_websocket_pass ws://next/json?count=1;
+        }
+
+        location /two {
+            gateway_websocket_pass ws://two/json?count=1;
         }
 
         location /deflate {
@@ -439,6 +450,10 @@ for my $leave ([ 0 ], [ 0, 1 ], [ 0 .. 9 ]) {
     # all at once, for the worker
 
     kill 'STOP', $worker;
+    pass_wait(sub {
+        open my $in, '<', "/proc/$worker/stat";
+        <$in> =~ /\) T /;
+    });
     $_->close() for @clients[@$leave];
     sleep 0.02;
     kill 'CONT', $worker;
@@ -451,7 +466,7 @@ for my $leave ([ 0 ], [ 0, 1 ], [ 0 .. 9 ]) {
 
     my $client = start(POST => '/never', '{"id":11}');
 
-    ok($backend->wait(sub { $backend->connections() == (@$leave == 10 ? 1 : 2)
+    ok($backend->wait(sub { $backend->connections() >= (@$leave == 10 ? 1 : 2)
                             && $backend->open() == 1 }),
        @$leave . ' leave: the next one opens it');
     $_->close() for $client, @clients;
@@ -485,6 +500,15 @@ for my $case ([ '/down', $OPEN ], [ '/refuses', $OPEN ],
 $_->read() for @clients;
 is(join(' ', map { $_->{code} } @clients), '200 200 200 200 200',
    'another server');
+
+$backend->forget();
+@clients = map { start(POST => '/two', "{\"id\":$_,\"delay\":0.05}") } 1 .. 20;
+$_->read() for @clients;
+is(join(' ', map { $_->{body} =~ /"reply":(\d+)/ ? $1 : $_->{code} }
+        @clients), join(' ', map { int(($_ + 1) / 2) } 1 .. 20),
+   'two servers in turn');
+is(scalar(@all = ($backend->connections(), $another->connections())), 2,
+   '... with a connection to each');
 
 # connections that an upstream keeps
 

@@ -433,9 +433,10 @@ for my $name (qw( a b c )) {
     like($client->{body}, qr{\AGET /plain/$name }, "pipelined $name");
 }
 
-is(scalar(grep { $_->{path} eq '/plain/b' && @{ $_->{messages} } == 1
-                 && $_->{messages}[0]{payload} eq 'ab' }
-          $backend->connections()), 1, 'with its body');
+ok($backend->wait(sub {
+    grep { $_->{path} eq '/plain/b' && @{ $_->{messages} } == 1
+           && $_->{messages}[0]{payload} eq 'ab' } $backend->connections();
+}), 'with its body');
 
 my $old = NgxGatewayPass->new($nginx->port());
 
