@@ -437,7 +437,7 @@ ngx_http_gateway_websocket_link_due_shared(
     if ((link->draining && ngx_http_gateway_websocket_is_due(link->drain_at))
         || (link->max_age && ngx_http_gateway_websocket_is_due(link->max_age)))
     {
-        ngx_http_gateway_websocket_correlate_retire(link);
+        ngx_http_gateway_websocket_table_remove(link);
 
         link->draining = 0;
         link->max_age = 0;

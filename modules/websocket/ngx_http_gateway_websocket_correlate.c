@@ -5,8 +5,8 @@
 
 
 /*
- * Owns the links that many requests share: the table of a worker's links, the
- * requests that wait on each, and whose answer a message is.
+ * Owns the links that many requests share: the requests that wait on each, and
+ * whose answer a message is.
  *
  * Requests share a link when they have the same location, peer and handshake.
  * The first one has nginx's upstream open it, the others wait for that.
@@ -33,11 +33,6 @@ static ngx_int_t ngx_http_gateway_websocket_choose(
     ngx_http_gateway_websocket_pass_t *pass);
 static ngx_int_t ngx_http_gateway_websocket_get_chosen(
     ngx_peer_connection_t *pc, void *data);
-static ngx_int_t ngx_http_gateway_websocket_table_key(
-    ngx_http_gateway_websocket_pass_t *pass, ngx_pool_t *pool,
-    ngx_str_t *key);
-static void ngx_http_gateway_websocket_table_insert(
-    ngx_http_gateway_websocket_link_t *link, ngx_str_t *key);
 static ngx_int_t ngx_http_gateway_websocket_new_link(
     ngx_http_gateway_websocket_pass_t *pass, ngx_str_t *key);
 static void ngx_http_gateway_websocket_join(
@@ -57,26 +52,11 @@ static void ngx_http_gateway_websocket_keep_id(
     ngx_http_gateway_websocket_pass_t *pass);
 
 
-static ngx_rbtree_t       ngx_http_gateway_websocket_links;
-static ngx_rbtree_node_t  ngx_http_gateway_websocket_links_sentinel;
-
-
-void
-ngx_http_gateway_websocket_correlate_init(void)
-{
-    ngx_rbtree_init(&ngx_http_gateway_websocket_links,
-                    &ngx_http_gateway_websocket_links_sentinel,
-                    ngx_str_rbtree_insert_value);
-}
-
-
 ngx_int_t
 ngx_http_gateway_websocket_correlate(ngx_http_gateway_websocket_pass_t *pass)
 {
-    uint32_t                            hash;
     ngx_int_t                           rc;
     ngx_str_t                           key, *id;
-    ngx_str_node_t                     *node;
     ngx_http_request_t                 *r;
     ngx_http_gateway_websocket_link_t  *link;
 
@@ -109,18 +89,11 @@ ngx_http_gateway_websocket_correlate(ngx_http_gateway_websocket_pass_t *pass)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    hash = ngx_murmur_hash2(key.data, key.len);
+    link = ngx_http_gateway_websocket_table_find(&key);
 
-    node = ngx_str_rbtree_lookup(&ngx_http_gateway_websocket_links, &key,
-                                 hash);
-
-    if (node == NULL) {
+    if (link == NULL) {
         return ngx_http_gateway_websocket_new_link(pass, &key);
     }
-
-    link = (ngx_http_gateway_websocket_link_t *)
-               ((u_char *) node
-                - offsetof(ngx_http_gateway_websocket_link_t, node));
 
     if (ngx_str_rbtree_lookup(&link->ids, id,
                               (uint32_t) pass->id.node.node.key))
@@ -295,49 +268,6 @@ ngx_http_gateway_websocket_get_chosen(ngx_peer_connection_t *pc, void *data)
 
 
 static ngx_int_t
-ngx_http_gateway_websocket_table_key(ngx_http_gateway_websocket_pass_t *pass,
-    ngx_pool_t *pool, ngx_str_t *key)
-{
-    u_char                 *p;
-    ngx_peer_connection_t  *pc;
-
-    pc = &pass->upstream->peer;
-
-    key->len = sizeof(void *) + sizeof(uint32_t) + pc->socklen
-               + pass->uri.len + 1 + pass->fields.len;
-
-    p = ngx_pnalloc(pool, key->len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    key->data = p;
-
-    p = ngx_cpymem(p, &pass->conf, sizeof(void *));
-    p = ngx_cpymem(p, &pc->socklen, sizeof(uint32_t));
-    p = ngx_cpymem(p, pc->sockaddr, pc->socklen);
-    p = ngx_cpymem(p, pass->uri.data, pass->uri.len);
-    *p++ = LF;
-    ngx_memcpy(p, pass->fields.data, pass->fields.len);
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_gateway_websocket_table_insert(
-    ngx_http_gateway_websocket_link_t *link, ngx_str_t *key)
-{
-    link->node.str = *key;
-    link->node.node.key = ngx_murmur_hash2(key->data, key->len);
-
-    ngx_rbtree_insert(&ngx_http_gateway_websocket_links, &link->node.node);
-
-    link->in_table = 1;
-}
-
-
-static ngx_int_t
 ngx_http_gateway_websocket_new_link(ngx_http_gateway_websocket_pass_t *pass,
     ngx_str_t *key)
 {
@@ -382,6 +312,8 @@ ngx_http_gateway_websocket_join(ngx_http_gateway_websocket_link_t *link,
 
     ngx_queue_insert_tail(&link->waiting, &pass->queue);
     ngx_rbtree_insert(&link->ids, &pass->id.node.node);
+
+    ngx_http_gateway_websocket_table_busy(link);
 }
 
 
@@ -522,12 +454,9 @@ ngx_http_gateway_websocket_correlate_open(
         && (key.len != link->node.str.len
             || ngx_memcmp(key.data, link->node.str.data, key.len) != 0))
     {
-        ngx_http_gateway_websocket_correlate_retire(link);
+        ngx_http_gateway_websocket_table_remove(link);
 
-        if (ngx_str_rbtree_lookup(&ngx_http_gateway_websocket_links, &key,
-                                  ngx_murmur_hash2(key.data, key.len))
-            == NULL)
-        {
+        if (ngx_http_gateway_websocket_table_find(&key) == NULL) {
             ngx_http_gateway_websocket_table_insert(link, &key);
         }
     }
@@ -634,7 +563,7 @@ ngx_http_gateway_websocket_correlate_lost(
 {
     ngx_queue_t  *q;
 
-    ngx_http_gateway_websocket_correlate_retire(link);
+    ngx_http_gateway_websocket_table_remove(link);
 
     while (!ngx_queue_empty(&link->waiting)) {
         q = ngx_queue_head(&link->waiting);
@@ -781,6 +710,8 @@ ngx_http_gateway_websocket_correlate_leave(
     {
         ngx_http_gateway_websocket_link_timer(link);
     }
+
+    ngx_http_gateway_websocket_table_idle(link);
 }
 
 
@@ -799,7 +730,7 @@ ngx_http_gateway_websocket_keep_id(ngx_http_gateway_websocket_link_t *link,
                      link->log);
 
     if (lost == NULL) {
-        ngx_http_gateway_websocket_correlate_retire(link);
+        ngx_http_gateway_websocket_table_remove(link);
         return;
     }
 
@@ -815,19 +746,7 @@ ngx_http_gateway_websocket_keep_id(ngx_http_gateway_websocket_link_t *link,
     ngx_rbtree_insert(&link->ids, &lost->node.node);
 
     if (++link->lost > NGX_HTTP_GATEWAY_WEBSOCKET_MAX_LOST) {
-        ngx_http_gateway_websocket_correlate_retire(link);
-    }
-}
-
-
-void
-ngx_http_gateway_websocket_correlate_retire(
-    ngx_http_gateway_websocket_link_t *link)
-{
-    if (link->in_table) {
-        ngx_rbtree_delete(&ngx_http_gateway_websocket_links,
-                          &link->node.node);
-        link->in_table = 0;
+        ngx_http_gateway_websocket_table_remove(link);
     }
 }
 
@@ -838,7 +757,7 @@ ngx_http_gateway_websocket_correlate_free(
 {
     ngx_rbtree_node_t  *node;
 
-    ngx_http_gateway_websocket_correlate_retire(link);
+    ngx_http_gateway_websocket_table_remove(link);
 
     /* requests have left; what remains was kept of them */
 

@@ -284,7 +284,7 @@ ngx_http_gateway_websocket_link_close(ngx_http_gateway_websocket_link_t *link,
     }
 
     if (link->shared) {
-        ngx_http_gateway_websocket_correlate_retire(link);
+        ngx_http_gateway_websocket_table_remove(link);
     }
 
     ngx_http_gateway_websocket_drain_remove(&link->drain);

@@ -585,7 +585,7 @@ ngx_http_gateway_websocket_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    ngx_http_gateway_websocket_correlate_init();
+    ngx_http_gateway_websocket_table_init();
 
     return ngx_http_gateway_websocket_drain_init(cycle);
 }

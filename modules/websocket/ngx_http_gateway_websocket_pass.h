@@ -99,6 +99,7 @@ struct ngx_http_gateway_websocket_link_s {
     ngx_rbtree_t                 ids;        /* of requests and lost ones */
     ngx_rbtree_node_t            sentinel;
     ngx_queue_t                  waiting;    /* requests, by deadline */
+    ngx_queue_t                  idle;       /* of those without any */
     ngx_uint_t                   lost;       /* ids nobody waits for now */
 
     ngx_http_gateway_websocket_parser_t  parser;
@@ -137,6 +138,7 @@ struct ngx_http_gateway_websocket_link_s {
 
     unsigned                     shared:1;
     unsigned                     in_table:1;
+    unsigned                     is_idle:1;
     unsigned                     has_pong:1;
     unsigned                     is_blocked:1;
     unsigned                     is_closing:1;  /* our Close frame is sent */
@@ -388,11 +390,6 @@ void ngx_http_gateway_websocket_correlate_lost(
 void ngx_http_gateway_websocket_correlate_expire(
     ngx_http_gateway_websocket_link_t *link);
 
-/* The link takes no more requests. */
-
-void ngx_http_gateway_websocket_correlate_retire(
-    ngx_http_gateway_websocket_link_t *link);
-
 /* Frees what is kept of ids. */
 
 void ngx_http_gateway_websocket_correlate_free(
@@ -403,7 +400,44 @@ void ngx_http_gateway_websocket_correlate_free(
 ngx_int_t ngx_http_gateway_websocket_init_chosen(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
 
-void ngx_http_gateway_websocket_correlate_init(void);
+
+/* ngx_http_gateway_websocket_table.c: a worker's shared links */
+
+void ngx_http_gateway_websocket_table_init(void);
+
+/*
+ * What requests have in common that can share a link: location, peer and
+ * handshake.  Returns NGX_OK and the key, in memory of "pool", or NGX_ERROR.
+ */
+
+ngx_int_t ngx_http_gateway_websocket_table_key(
+    ngx_http_gateway_websocket_pass_t *pass, ngx_pool_t *pool,
+    ngx_str_t *key);
+
+/* Returns the link that has "key", or NULL. */
+
+ngx_http_gateway_websocket_link_t *ngx_http_gateway_websocket_table_find(
+    ngx_str_t *key);
+
+/* Puts a link into the table; "key" has to live as long as it. */
+
+void ngx_http_gateway_websocket_table_insert(
+    ngx_http_gateway_websocket_link_t *link, ngx_str_t *key);
+
+/* The link takes no more requests; it may have been removed before. */
+
+void ngx_http_gateway_websocket_table_remove(
+    ngx_http_gateway_websocket_link_t *link);
+
+/*
+ * Nobody waits on the link, or somebody does again.  Of too many idle links the
+ * oldest is closed.
+ */
+
+void ngx_http_gateway_websocket_table_idle(
+    ngx_http_gateway_websocket_link_t *link);
+void ngx_http_gateway_websocket_table_busy(
+    ngx_http_gateway_websocket_link_t *link);
 
 #pragma GCC visibility pop
 
