@@ -26,6 +26,7 @@ my $https_port = NgxGatewayNginx::_free_port();
 my $gate = NgxGatewayWebSocketGuard->new(
     http => <<"_EOC_",
     gateway_websocket_ping off;
+    proxy_ssl_session_reuse off;
     ssl_certificate %DIR%/tls.crt;
     ssl_certificate_key %DIR%/tls.key;
 
@@ -67,6 +68,7 @@ _EOC_
     scripts => {
         '/both/random' => \&random, '/tiny/random' => \&random,
         '/behind/random' => \&random, '/random' => \&random,
+        '/g/badtext' => \&bad_text,
         '/oneway/count' => \&count,
         '/tiny/pieces' => \&chunks,
         '/small/middle' => \&middle, '/one/middle' => \&middle,
@@ -645,6 +647,47 @@ for my $row ([ '/g/die', 'eof' ], [ '/g/die?how=reset', 'reset' ]) {
     like($ws->read_close(3)->{end}, qr/eof|reset/,
        'a service that dies while it is sent to');
     logged($ws, $uri, '101 1006 upstream 1 0', 'a service that dies');
+}
+
+# What is wrong in a frame that has gone to the client in part: there is no
+# place for a Close, and nobody to wait for when the service has answered its own
+
+sub bad_text {
+    my ($c) = @_;
+
+    $c->handshake();
+    $c->send_raw("\x81\x05ab");
+    sleep 0.1;
+    $c->send_raw("\xff\xff\xff");
+    $c->read_frame(5);
+    $c->send_close(1007);
+    $c->drain(5);
+
+    return;
+}
+
+{
+    my $ws = $gate->open('/g/badtext');
+    my $close = $ws->read_close(5);
+
+    is($close->{rest} . ' ' . ($close->{code} // 'none') . ' '
+       . $close->{end}, "\x81\x05ab none eof",
+       'bad text in a frame that has gone in part');
+    cmp_ok($close->{time}, '<', 1.5, 'is the end at once');
+    logged($ws, '/g/badtext', '101 1007 gateway 0 1', 'bad text');
+}
+
+# Who goes on sending reads the Close all the same
+
+{
+    my $ws = $gate->open('/g/echo?goes-on', greedy => 0);
+
+    $ws->send_raw($ws->frame(3, '') . 'x' x 3_000_000);
+
+    my $close = $ws->read_close();
+
+    is(($close->{code} // 'none') . $close->{end}, '1002eof',
+       'a client that goes on sending reads the Close');
 }
 
 # Peers that do not close

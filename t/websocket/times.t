@@ -242,6 +242,23 @@ for my $name (qw( late far empty level never )) {
        'arrives as it was');
 }
 
+# A ping that waits for the end of a frame is not waited for when there will be
+# none
+
+{
+    my $row = begin('/ping/silent?half');
+    my $ws = $row->{ws};
+
+    $ws->send_raw(substr $ws->frame('text', 'x' x 100), 0, 50);
+    $ws->read_message(0.32);
+    $ws->disconnect();
+
+    my $start = time;
+
+    ok($gate->ended($row->{uri}, 5), 'half a frame, a ping, and no client');
+    cmp_ok(time - $start, '<', 1.5, 'is over at once');
+}
+
 # Data is as good as a pong, and who was silent then is pinged anew
 
 {
