@@ -16,7 +16,7 @@ use Test::More;
 # sanitizers keep what is freed, and valgrind takes long
 
 my $careful = $ENV{ASAN_OPTIONS} || $ENV{TEST_NGINX_USE_VALGRIND};
-my $rounds = $careful ? 10 : 30;
+my $rounds = $careful ? 10 : 20;
 
 my $backend = NgxGatewayWebSocketBackend->new();
 my $to = '127.0.0.1:' . $backend->port();
