@@ -599,6 +599,19 @@ sleep 0.1;
 like(post('/patient', '{"id":"still"}'), qr/\A200 .*"still"\}\z/,
      'clients that leave at any time');
 
+# A query string is the client's, and each has a connection of its own
+
+post("/args/?n=$_", "{\"id\":$_}") for 1 .. 70;
+
+ok($backend->wait(sub { $backend->open() <= 64 }),
+   'no more than 64 idle connections are kept');
+
+$backend->forget();
+post("/args/?n=$_", "{\"id\":$_}") for 60 .. 70;
+is(scalar($backend->connections()), 0, '... the last ones');
+post('/args/?n=1', '{"id":1}');
+is(scalar($backend->connections()), 1, '... not the first one');
+
 is(pass_worker($nginx), $worker, 'the worker is the same one');
 
 my $log = $nginx->read_file('logs/correlate.log');
