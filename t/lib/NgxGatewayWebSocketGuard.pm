@@ -173,8 +173,9 @@ sub log {
     my $line;
 
     $self->{nginx}->_wait(sub {
-        ($line) = grep { index($_, "$uri ") == 0 }
-                  reverse split /\n/, $self->{nginx}->read_file('logs/gate.log');
+        my $log = $self->{nginx}->read_file('logs/gate.log');
+
+        ($line) = grep { index($_, "$uri ") == 0 } reverse split /\n/, $log;
         return defined $line;
     });
 

@@ -79,8 +79,8 @@ _EOC_
 
 # "proxy_pass" stands twice otherwise
 
-$gate->nginx()->{$_} =~ s/(proxy_pass https[^;]*;)(.*?)proxy_pass http:[^;]*;/$1$2/gs
-    for 'server';
+$gate->nginx()->{server}
+    =~ s/(proxy_pass https[^;]*;)(.*?)proxy_pass http:[^;]*;/$1$2/gs;
 $gate->nginx()->{http} =~ s/proxy_pass http:[^;]*;([^{}]*proxy_pass https)/$1/g;
 
 my ($crt, $key) = certificate();
@@ -650,7 +650,7 @@ for my $row ([ '/g/die', 'eof' ], [ '/g/die?how=reset', 'reset' ]) {
 }
 
 # What is wrong in a frame that has gone to the client in part: there is no
-# place for a Close, and nobody to wait for when the service has answered its own
+# place for a Close, and nobody to wait for when the service has answered
 
 sub bad_text {
     my ($c) = @_;

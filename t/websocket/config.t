@@ -30,7 +30,9 @@ sub said {
         if defined $text{location};
     $nginx->write_config();
 
-    my $said = `$nginx->{binary} -t -p $nginx->{dir}/ -c nginx.conf -e stderr 2>&1`;
+    my $command = "$nginx->{binary} -t -p $nginx->{dir}/ -c nginx.conf "
+                  . '-e stderr 2>&1';
+    my $said = `$command`;
 
     return if $? == 0;
 
@@ -160,7 +162,8 @@ for my $name (qw( connect_timeout send_timeout read_timeout )) {
 # Numbers
 
 for my $name (qw( next_upstream_tries ssl_verify_depth )) {
-    refused("gateway_websocket_$name $_;", qr/^(?:invalid number|"gateway_websocket_$name" directive invalid number)/)
+    refused("gateway_websocket_$name $_;",
+            qr/^(?:"gateway_websocket_$name" directive )?invalid number/)
         for qw( -1 a 1.5 );
     taken("gateway_websocket_$name 0;");
 }
@@ -237,7 +240,8 @@ refused('gateway_websocket_origins https://a.example b.example;',
 # Subprotocols
 
 invalid('protocols', $_, q{a name of letters, digits and "!#$%&'*+-.^_`|~"})
-    for 'a,b', 'a/b', 'a@b', 'a(b)', 'a=b', 'a:b', '[a]', '"a b"', '" a"', '"a "', '""',
+    for 'a,b', 'a/b', 'a@b', 'a(b)', 'a=b', 'a:b', '[a]', '"a b"',
+        '" a"', '"a "', '""',
         "\"\xc3\xa4\"", q{'a"'};
 taken("gateway_websocket_protocols $_;")
     for 'a', 'graphql-transport-ws', 'v1.chat v2.chat', q{"!#%&'*+-.^_`|~a9"};
@@ -384,7 +388,7 @@ taken('upstream many { server 127.0.0.1:1; server 127.0.0.1:2 backup; } '
     refused("$wss gateway_websocket_ssl_crl $no;",
             qr/none.pem/);
     refused("$wss gateway_websocket_ssl_certificate $no;",
-            qr/^no "gateway_websocket_ssl_certificate_key" is defined for certificate "[^"]*none.pem"/);
+            qr/^no "gateway_websocket_ssl_certificate_key" is defined for /);
     refused("$wss gateway_websocket_ssl_certificate $no; "
             . "gateway_websocket_ssl_certificate_key $no;",
             qr/^cannot load certificate "[^"]*none.pem"/);

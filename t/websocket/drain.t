@@ -129,7 +129,7 @@ sub ends {
     is(join(' ', grep { $_ ne '1001 server shutdown' }
                  map { "$_->{code} $_->{reason}" } @got), '', 'with 1001');
 
-    my @times = sort { $a <=> $b } map { $_->{time} } grep { defined $_->{time} } @some;
+    my @times = sort { $a <=> $b } grep { defined } map { $_->{time} } @some;
 
     cmp_ok($times[-1], '<', 0.8 + $slack,
            'within gateway_websocket_drain: ' . sprintf '%.2f', $times[-1]);
@@ -249,7 +249,8 @@ sub ends {
     is(scalar(grep { $_->{code} == 1001 } @got), 10,
        'QUIT: all get a Close with 1001');
     ok(ends($worker, 2 + $slack), 'the worker ends');
-    is(scalar(grep { $_->{end} eq 'eof' } map { $gate->ended($_->{uri}) } @open),
+    is(scalar(grep { $_->{end} eq 'eof' }
+              map { $gate->ended($_->{uri}) } @open),
        10, 'the connections of the service as well');
 }
 

@@ -31,7 +31,8 @@ my $gate = NgxGatewayWebSocketGuard->new(
         key_file %DIR%/keys;
     }
 
-    gateway_limit_zone $gateway_jwt_claim_sub zone=handshakes:1m rate=2r/h burst=2;
+    gateway_limit_zone $gateway_jwt_claim_sub zone=handshakes:1m
+                       rate=2r/h burst=2;
 _EOC_
     locations => {
         ping => 'gateway_websocket_ping 200ms;',
@@ -308,7 +309,8 @@ for my $name (qw( late far empty level never )) {
     my $row = begin('/takes/huge?size=30000000&then=deaf', rcvbuf => 4096);
     my $ws = $row->{ws};
 
-    ok($gate->ended($row->{uri}, 5), 'a client that does not read: send_timeout');
+    ok($gate->ended($row->{uri}, 5),
+       'a client that does not read: send_timeout');
     $row->{time} = time - $row->{start};
     between($row, 0.4, 0.6, 'send_timeout');
     $ws->disconnect();
@@ -359,7 +361,7 @@ for my $name (qw( late far empty level never )) {
     }
 
     my @lines = $gate->nginx()->error_log()
-                =~ /\[error\].*"gateway_websocket_expires" is not a unix time: "([^"]*)"/g;
+                =~ /\[error\].*_expires" is not a unix time: "([^"]*)"/g;
 
     is("@lines", "@values", 'and so does the log');
     is($gate->try('/expires/http?until=a',
