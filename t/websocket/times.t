@@ -281,6 +281,24 @@ for my $name (qw( late far empty level never )) {
 }
 
 
+# A pong that comes late is one all the same
+
+{
+    my $row = begin('/ping/silent?late');
+    my $ws = $row->{ws};
+    my $ping = $ws->read_frame();
+
+    $ws->send_text('data');
+    sleep 0.05;
+    $ws->send_pong($ping->{payload});
+    $ws->send_close(1000);
+    $ws->read_close();
+
+    is(join(' ', map { $_->{opcode} } grep { $_->{opcode} != 9 }
+                 @{ $gate->ended($row->{uri})->{frames} }), '1 8',
+       'a pong after data is not passed on either');
+}
+
 # Who is not read is not silent
 
 {
