@@ -208,6 +208,11 @@ void ngx_http_gateway_websocket_closed(ngx_http_gateway_websocket_ctx_t *ctx,
 
 /* ngx_http_gateway_websocket_options.c: directives with syntax of their own */
 
+/* Compiles a value that may have variables. */
+
+char *ngx_http_gateway_websocket_compile(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t *complex);
+
 char *ngx_http_gateway_websocket_set_reply(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_gateway_websocket_set_send(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -157,20 +157,8 @@ static char *
 ngx_http_gateway_websocket_set_variable(ngx_conf_t *cf,
     ngx_http_gateway_websocket_loc_conf_t *wlcf, ngx_str_t *url)
 {
-    ngx_http_compile_complex_value_t  ccv;
-
     wlcf->url = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
     if (wlcf->url == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = url;
-    ccv.complex_value = wlcf->url;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -178,7 +166,7 @@ ngx_http_gateway_websocket_set_variable(ngx_conf_t *cf,
     wlcf->ssl = 1;
 #endif
 
-    return NGX_CONF_OK;
+    return ngx_http_gateway_websocket_compile(cf, url, wlcf->url);
 }
 
 

@@ -189,8 +189,7 @@ ngx_http_gateway_websocket_set_send(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_gateway_websocket_loc_conf_t *wlcf = conf;
 
-    ngx_str_t                         *value;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_str_t  *value;
 
     if (wlcf->send_set) {
         return "is duplicate";
@@ -217,17 +216,24 @@ ngx_http_gateway_websocket_set_send(ngx_conf_t *cf, ngx_command_t *cmd,
         return NGX_CONF_ERROR;
     }
 
+    return ngx_http_gateway_websocket_compile(cf, &value[1], wlcf->send_value);
+}
+
+
+char *
+ngx_http_gateway_websocket_compile(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t *complex)
+{
+    ngx_http_compile_complex_value_t  ccv;
+
     ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
 
     ccv.cf = cf;
-    ccv.value = &value[1];
-    ccv.complex_value = wlcf->send_value;
+    ccv.value = value;
+    ccv.complex_value = complex;
 
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
+    return (ngx_http_compile_complex_value(&ccv) == NGX_OK) ? NGX_CONF_OK
+                                                            : NGX_CONF_ERROR;
 }
 
 
@@ -277,7 +283,6 @@ ngx_http_gateway_websocket_set_field(ngx_conf_t *cf, ngx_command_t *cmd,
 
     ngx_str_t                           *value;
     ngx_uint_t                           i;
-    ngx_http_compile_complex_value_t     ccv;
     ngx_http_gateway_websocket_field_t  *field;
 
     /* those that make the handshake are the gateway's */
@@ -316,17 +321,7 @@ ngx_http_gateway_websocket_set_field(ngx_conf_t *cf, ngx_command_t *cmd,
 
     field->name = value[1];
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &value[2];
-    ccv.complex_value = &field->value;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
+    return ngx_http_gateway_websocket_compile(cf, &value[2], &field->value);
 }
 
 
