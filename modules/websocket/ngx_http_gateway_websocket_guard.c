@@ -15,6 +15,8 @@
 #include "ngx_http_gateway_websocket_tunnel.h"
 
 
+static ngx_int_t ngx_http_gateway_websocket_guard_refusal(
+    ngx_http_request_t *r, ngx_int_t rc);
 static ngx_int_t ngx_http_gateway_websocket_guard_check(
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_gateway_websocket_guard_version(
@@ -53,14 +55,12 @@ ngx_http_gateway_websocket_guard_handler(ngx_http_request_t *r)
 
     rc = ngx_http_gateway_websocket_guard_check(r);
 
-    if (rc != NGX_OK) {
-        return rc;
+    if (rc == NGX_OK) {
+        rc = ngx_http_gateway_websocket_check_origin(r, wlcf);
     }
 
-    rc = ngx_http_gateway_websocket_check_origin(r, wlcf);
-
     if (rc != NGX_OK) {
-        return rc;
+        return ngx_http_gateway_websocket_guard_refusal(r, rc);
     }
 
     ctx = ngx_http_gateway_websocket_get_ctx(r);
@@ -90,6 +90,25 @@ ngx_http_gateway_websocket_guard_handler(ngx_http_request_t *r)
     }
 
     ctx->guard = g;
+
+    return NGX_DECLINED;
+}
+
+
+/* the page of an error has its way, but for a WebSocket */
+
+static ngx_int_t
+ngx_http_gateway_websocket_guard_refusal(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_http_gateway_websocket_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_gateway_websocket_module);
+
+    if (!r->error_page || ctx == NULL) {
+        return rc;
+    }
+
+    ctx->problem.status = 0;
 
     return NGX_DECLINED;
 }
@@ -194,6 +213,12 @@ ngx_http_gateway_websocket_guard_version(ngx_http_request_t *r)
     if (n != 1) {
         return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
                      "\"Sec-WebSocket-Version\" has to be there once.");
+    }
+
+    if (r->error_page) {
+        return ngx_http_gateway_websocket_refuse(r,
+                           NGX_HTTP_GATEWAY_WEBSOCKET_UPGRADE_REQUIRED,
+                           "Only version 13 of the protocol is spoken here.");
     }
 
     h = ngx_http_gateway_push_header(&r->headers_out.headers);
@@ -454,6 +479,12 @@ ngx_http_gateway_websocket_guard_is_concerned(ngx_http_request_t *r,
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
+
+    /* the page of an error is not the upstream's */
+
+    if (u->cleanup == NULL) {
+        return 0;
+    }
 
     if (u->upgrade || u->headers_in.status_n == NGX_HTTP_SWITCHING_PROTOCOLS) {
         return 1;
