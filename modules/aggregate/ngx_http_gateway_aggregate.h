@@ -26,8 +26,8 @@
 #include "../common/ngx_http_gateway_subrequest.h"
 #include "../common/ngx_http_gateway_variable.h"
 #include "ngx_http_gateway_aggregate_caching.h"
-#include "ngx_http_gateway_aggregate_json.h"
-#include "ngx_http_gateway_aggregate_scan.h"
+#include "../common/ngx_http_gateway_json.h"
+#include "../common/ngx_http_gateway_json_scan.h"
 
 
 #define NGX_HTTP_GATEWAY_AGGREGATE_MAX_PARTS  256
@@ -50,7 +50,7 @@ typedef struct {
     ngx_str_t                              text;     /* as written */
     ngx_http_complex_value_t               value;    /* of text, variable */
     ngx_uint_t                             part;     /* its index */
-    ngx_http_gateway_aggregate_pointer_t   pointer;
+    ngx_http_gateway_json_pointer_t   pointer;
 } ngx_http_gateway_aggregate_piece_t;
 
 
@@ -71,7 +71,7 @@ typedef struct {
 typedef struct {
     ngx_str_t                              name;     /* as written */
     ngx_str_t                              token;    /* for Server-Timing */
-    ngx_http_gateway_aggregate_pointer_t   path;     /* its names */
+    ngx_http_gateway_json_pointer_t   path;     /* its names */
     ngx_uint_t                             index;
 
     ngx_array_t                            uri;      /* ..._piece_t */
@@ -79,7 +79,7 @@ typedef struct {
 
     ngx_uint_t                             each;     /* part, or NO_PART */
     ngx_str_t                              each_text;
-    ngx_http_gateway_aggregate_pointer_t   each_pointer;
+    ngx_http_gateway_json_pointer_t   each_pointer;
     ngx_uint_t                             max;
     ngx_uint_t                             concurrency;
 
@@ -90,8 +90,8 @@ typedef struct {
     ngx_array_t                           *statuses; /* NULL: 2xx */
     ngx_msec_t                             timeout;  /* 0: the whole's */
 
-    ngx_http_gateway_aggregate_pointer_t  *select;
-    ngx_http_gateway_aggregate_members_t   members;
+    ngx_http_gateway_json_pointer_t  *select;
+    ngx_http_gateway_json_members_t   members;
     ngx_str_t                              default_value;
 
     unsigned                               merge:1;  /* "." */
@@ -170,7 +170,7 @@ typedef struct {
     off_t                                  size;
     off_t                                  reserved; /* counted in ctx->size */
     ngx_uint_t                             status;
-    ngx_http_gateway_aggregate_scan_t      scan;
+    ngx_http_gateway_json_scan_t      scan;
 
     ngx_http_gateway_aggregate_failure_e   failure;
     ngx_str_t                              reason;
@@ -304,7 +304,7 @@ ngx_int_t ngx_http_gateway_aggregate_compile_uri(ngx_conf_t *cf,
 ngx_int_t ngx_http_gateway_aggregate_resolve(ngx_conf_t *cf,
     ngx_http_gateway_aggregate_t *a, ngx_http_gateway_aggregate_part_t *part,
     ngx_str_t *text, ngx_uint_t *found,
-    ngx_http_gateway_aggregate_pointer_t *pointer);
+    ngx_http_gateway_json_pointer_t *pointer);
 ngx_int_t ngx_http_gateway_aggregate_resolve_piece(ngx_conf_t *cf,
     ngx_http_gateway_aggregate_t *a, ngx_http_gateway_aggregate_part_t *part,
     ngx_http_gateway_aggregate_piece_t *piece);

@@ -274,7 +274,7 @@ ngx_http_gateway_aggregate_list(ngx_http_gateway_aggregate_ctx_t *ctx,
     ngx_str_null(names);
     len = 0;
 
-#define ngx_http_gateway_aggregate_is_listed(s)                               \
+#define ngx_http_gateway_json_is_listed(s)                               \
     (truncated ? (s)->truncated                                               \
                  && (s)->state == NGX_HTTP_GATEWAY_AGGREGATE_DONE             \
                : (s)->state == NGX_HTTP_GATEWAY_AGGREGATE_FAILED)
@@ -283,7 +283,7 @@ ngx_http_gateway_aggregate_list(ngx_http_gateway_aggregate_ctx_t *ctx,
 
         state = &ctx->states[i];
 
-        if (ngx_http_gateway_aggregate_is_listed(state)) {
+        if (ngx_http_gateway_json_is_listed(state)) {
             len += state->part->name.len + 1;
         }
     }
@@ -304,7 +304,7 @@ ngx_http_gateway_aggregate_list(ngx_http_gateway_aggregate_ctx_t *ctx,
 
         state = &ctx->states[i];
 
-        if (ngx_http_gateway_aggregate_is_listed(state)) {
+        if (ngx_http_gateway_json_is_listed(state)) {
             p = ngx_cpymem(p, state->part->name.data, state->part->name.len);
             *p++ = ',';
         }

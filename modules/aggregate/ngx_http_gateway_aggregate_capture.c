@@ -99,7 +99,7 @@ ngx_http_gateway_aggregate_capture_header(
             alcf = ngx_http_get_module_loc_conf(run->state->ctx->request,
                                            ngx_http_gateway_aggregate_module);
 
-            ngx_http_gateway_aggregate_scan_init(&run->scan, alcf->max_depth);
+            ngx_http_gateway_json_scan_init(&run->scan, alcf->max_depth);
             ngx_http_gateway_aggregate_add_caching(run);
 
             run->takes = 1;
@@ -389,7 +389,7 @@ ngx_http_gateway_aggregate_take(ngx_http_gateway_aggregate_run_t *run,
     }
 
     if (run->checks
-        && ngx_http_gateway_aggregate_scan(&run->scan, b->pos, len) != NGX_OK)
+        && ngx_http_gateway_json_scan(&run->scan, b->pos, len) != NGX_OK)
     {
         if (ngx_http_gateway_aggregate_invalid_text(run) != NGX_OK) {
             ngx_http_gateway_aggregate_refuse(run,
@@ -688,7 +688,7 @@ ngx_http_gateway_aggregate_take_value(ngx_http_gateway_aggregate_run_t *run)
         return NGX_OK;
     }
 
-    if (ngx_http_gateway_aggregate_scan_end(&run->scan) != NGX_OK) {
+    if (ngx_http_gateway_json_scan_end(&run->scan) != NGX_OK) {
         return ngx_http_gateway_aggregate_invalid_text(run);
     }
 
@@ -786,7 +786,7 @@ ngx_http_gateway_aggregate_cut(ngx_http_gateway_aggregate_run_t *run,
 
     if (part->select) {
 
-        rc = ngx_http_gateway_aggregate_find(pool, text, part->select, text);
+        rc = ngx_http_gateway_json_find(pool, text, part->select, text);
 
         if (rc == NGX_ERROR) {
             return NGX_ERROR;
@@ -813,7 +813,7 @@ ngx_http_gateway_aggregate_cut(ngx_http_gateway_aggregate_run_t *run,
 
     if (part->picks) {
 
-        if (ngx_http_gateway_aggregate_pick(pool, text, &part->members,
+        if (ngx_http_gateway_json_pick(pool, text, &part->members,
                                             &picked)
             != NGX_OK)
         {

@@ -161,10 +161,10 @@ ngx_http_gateway_aggregate_take_names(
     u_char                               *p;
     ngx_int_t                             rc;
     ngx_str_t                             name;
-    ngx_http_gateway_aggregate_cursor_t   cursor;
-    ngx_http_gateway_aggregate_member_t   member;
+    ngx_http_gateway_json_cursor_t   cursor;
+    ngx_http_gateway_json_member_t   member;
 
-    if (ngx_http_gateway_aggregate_open(&cursor, text) != NGX_OK) {
+    if (ngx_http_gateway_json_open(&cursor, text) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -175,9 +175,9 @@ ngx_http_gateway_aggregate_take_names(
 
     p = left->data;
 
-    while (ngx_http_gateway_aggregate_next_member(&cursor, &member) == NGX_OK)
+    while (ngx_http_gateway_json_next_member(&cursor, &member) == NGX_OK)
     {
-        rc = ngx_http_gateway_aggregate_decode(names->pool, &member.name,
+        rc = ngx_http_gateway_json_decode(names->pool, &member.name,
                                                &name);
         if (rc == NGX_ERROR) {
             return NGX_ERROR;
@@ -198,11 +198,11 @@ ngx_http_gateway_aggregate_take_names(
 
     left->len = p - left->data;
 
-    (void) ngx_http_gateway_aggregate_open(&cursor, text);
+    (void) ngx_http_gateway_json_open(&cursor, text);
 
-    while (ngx_http_gateway_aggregate_next_member(&cursor, &member) == NGX_OK)
+    while (ngx_http_gateway_json_next_member(&cursor, &member) == NGX_OK)
     {
-        rc = ngx_http_gateway_aggregate_decode(names->pool, &member.name,
+        rc = ngx_http_gateway_json_decode(names->pool, &member.name,
                                                &name);
 
         if (rc == NGX_ERROR

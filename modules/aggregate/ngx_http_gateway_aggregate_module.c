@@ -578,12 +578,12 @@ ngx_http_gateway_aggregate_set_depth(ngx_conf_t *cf, ngx_command_t *cmd,
 
     n = ngx_atoi(value[1].data, value[1].len);
 
-    if (n < 1 || n > NGX_HTTP_GATEWAY_AGGREGATE_SCAN_DEPTH) {
+    if (n < 1 || n > NGX_HTTP_GATEWAY_JSON_SCAN_DEPTH) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid value \"%V\" in "
                            "\"gateway_aggregate_max_depth\", it must be a "
                            "number from 1 to %d", &value[1],
-                           NGX_HTTP_GATEWAY_AGGREGATE_SCAN_DEPTH);
+                           NGX_HTTP_GATEWAY_JSON_SCAN_DEPTH);
         return NGX_CONF_ERROR;
     }
 

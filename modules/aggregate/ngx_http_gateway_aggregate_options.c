@@ -199,13 +199,13 @@ static char *
 ngx_http_gateway_aggregate_set_default(ngx_conf_t *cf,
     ngx_http_gateway_aggregate_part_t *part, ngx_str_t *value)
 {
-    ngx_http_gateway_aggregate_scan_t  s;
+    ngx_http_gateway_json_scan_t  s;
 
-    ngx_http_gateway_aggregate_scan_init(&s,
-                                      NGX_HTTP_GATEWAY_AGGREGATE_SCAN_DEPTH);
+    ngx_http_gateway_json_scan_init(&s,
+                                      NGX_HTTP_GATEWAY_JSON_SCAN_DEPTH);
 
-    if (ngx_http_gateway_aggregate_scan(&s, value->data, value->len) != NGX_OK
-        || ngx_http_gateway_aggregate_scan_end(&s) != NGX_OK)
+    if (ngx_http_gateway_json_scan(&s, value->data, value->len) != NGX_OK
+        || ngx_http_gateway_json_scan_end(&s) != NGX_OK)
     {
         return "it must be a JSON text; one with braces, spaces or quotes is "
                "quoted whole: 'default={\"a\":1}'";
@@ -284,12 +284,12 @@ ngx_http_gateway_aggregate_set_select(ngx_conf_t *cf,
     ngx_int_t  rc;
 
     part->select = ngx_palloc(cf->pool,
-                              sizeof(ngx_http_gateway_aggregate_pointer_t));
+                              sizeof(ngx_http_gateway_json_pointer_t));
     if (part->select == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    rc = ngx_http_gateway_aggregate_pointer(cf->pool, part->select, value);
+    rc = ngx_http_gateway_json_pointer(cf->pool, part->select, value);
 
     if (rc == NGX_ERROR) {
         return NGX_CONF_ERROR;
@@ -332,7 +332,7 @@ ngx_http_gateway_aggregate_set_rename(ngx_conf_t *cf,
     ngx_str_t                            *pair;
     ngx_uint_t                            i, n;
     ngx_array_t                          *pairs;
-    ngx_http_gateway_aggregate_rename_t  *rename;
+    ngx_http_gateway_json_rename_t  *rename;
 
     static char  allowed[] = "it must be a list \"FROM:TO,FROM:TO,...\" in "
                              "which no name stands twice on one side";
@@ -343,7 +343,7 @@ ngx_http_gateway_aggregate_set_rename(ngx_conf_t *cf,
     }
 
     part->members.rename = ngx_array_create(cf->pool, pairs->nelts,
-                                 sizeof(ngx_http_gateway_aggregate_rename_t));
+                                 sizeof(ngx_http_gateway_json_rename_t));
     if (part->members.rename == NULL) {
         return NGX_CONF_ERROR;
     }

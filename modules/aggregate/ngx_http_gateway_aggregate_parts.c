@@ -197,7 +197,7 @@ ngx_http_gateway_aggregate_set_name(ngx_conf_t *cf,
     path.data[0] = '/';
     ngx_memcpy(path.data + 1, value->data, value->len);
 
-    rc = ngx_http_gateway_aggregate_pointer(cf->pool, &part->path, &path);
+    rc = ngx_http_gateway_json_pointer(cf->pool, &part->path, &path);
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;

@@ -28,7 +28,7 @@ ngx_http_gateway_aggregate_make_runs(
     ngx_uint_t                            n;
     ngx_pool_t                           *pool;
     ngx_http_gateway_aggregate_part_t    *part;
-    ngx_http_gateway_aggregate_cursor_t   cursor, rest;
+    ngx_http_gateway_json_cursor_t   cursor, rest;
 
     pool = state->ctx->request->pool;
     part = state->part;
@@ -37,7 +37,7 @@ ngx_http_gateway_aggregate_make_runs(
 
     if (part->each != NGX_HTTP_GATEWAY_AGGREGATE_NO_PART) {
 
-        rc = ngx_http_gateway_aggregate_find(pool,
+        rc = ngx_http_gateway_json_find(pool,
                                         &state->ctx->states[part->each].source,
                                         &part->each_pointer, &array);
         if (rc == NGX_ERROR) {
@@ -46,7 +46,7 @@ ngx_http_gateway_aggregate_make_runs(
 
         if (rc == NGX_DECLINED
             || array.data[0] != '['
-            || ngx_http_gateway_aggregate_open(&cursor, &array) != NGX_OK)
+            || ngx_http_gateway_json_open(&cursor, &array) != NGX_OK)
         {
             error = "there is no array to take its elements from";
             goto failed;
@@ -55,7 +55,7 @@ ngx_http_gateway_aggregate_make_runs(
         rest = cursor;
         n = 0;
 
-        while (ngx_http_gateway_aggregate_next_element(&rest, &item) == NGX_OK)
+        while (ngx_http_gateway_json_next_element(&rest, &item) == NGX_OK)
         {
             if (n == part->max) {
                 state->truncated = 1;
@@ -90,7 +90,7 @@ ngx_http_gateway_aggregate_make_runs(
         state->runs[n].same = n;
 
         if (part->each != NGX_HTTP_GATEWAY_AGGREGATE_NO_PART) {
-            (void) ngx_http_gateway_aggregate_next_element(&cursor,
+            (void) ngx_http_gateway_json_next_element(&cursor,
                                                      &state->runs[n].item);
         }
     }

@@ -170,7 +170,7 @@ ngx_http_gateway_aggregate_resolve_piece(ngx_conf_t *cf,
     rest.data = piece->text.data + 4;
     rest.len = piece->text.len - 4;
 
-    if (ngx_http_gateway_aggregate_pointer(cf->pool, &piece->pointer, &rest)
+    if (ngx_http_gateway_json_pointer(cf->pool, &piece->pointer, &rest)
         != NGX_OK)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -188,7 +188,7 @@ ngx_int_t
 ngx_http_gateway_aggregate_resolve(ngx_conf_t *cf,
     ngx_http_gateway_aggregate_t *a, ngx_http_gateway_aggregate_part_t *part,
     ngx_str_t *text, ngx_uint_t *found,
-    ngx_http_gateway_aggregate_pointer_t *pointer)
+    ngx_http_gateway_json_pointer_t *pointer)
 {
     ngx_str_t                          *name, rest;
     ngx_uint_t                          i;
@@ -212,7 +212,7 @@ ngx_http_gateway_aggregate_resolve(ngx_conf_t *cf,
         rest.data = text->data + name->len;
         rest.len = text->len - name->len;
 
-        if (ngx_http_gateway_aggregate_pointer(cf->pool, pointer, &rest)
+        if (ngx_http_gateway_json_pointer(cf->pool, pointer, &rest)
             != NGX_OK)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -342,13 +342,13 @@ ngx_http_gateway_aggregate_json_value(ngx_http_gateway_aggregate_run_t *run,
 
     pool = run->state->ctx->request->pool;
 
-    rc = ngx_http_gateway_aggregate_find(pool, source, &piece->pointer, value);
+    rc = ngx_http_gateway_json_find(pool, source, &piece->pointer, value);
 
     if (rc == NGX_OK && value->data[0] == '"') {
         value->data++;
         value->len -= 2;
 
-        rc = ngx_http_gateway_aggregate_decode(pool, value, value);
+        rc = ngx_http_gateway_json_decode(pool, value, value);
 
     } else if (rc == NGX_OK
                && (value->data[0] == '{'

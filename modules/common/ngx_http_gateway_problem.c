@@ -34,7 +34,12 @@ static ngx_http_gateway_problem_title_t  ngx_http_gateway_problem_titles[] = {
     { NGX_HTTP_UNAUTHORIZED, ngx_string("Unauthorized") },
     { NGX_HTTP_FORBIDDEN, ngx_string("Forbidden") },
     { NGX_HTTP_NOT_ALLOWED, ngx_string("Method Not Allowed") },
+    { NGX_HTTP_CONFLICT, ngx_string("Conflict") },
+    { NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, ngx_string("Content Too Large") },
+    { 426, ngx_string("Upgrade Required") },
+    { NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_string("Internal Server Error") },
     { NGX_HTTP_BAD_GATEWAY, ngx_string("Bad Gateway") },
+    { NGX_HTTP_SERVICE_UNAVAILABLE, ngx_string("Service Unavailable") },
     { NGX_HTTP_GATEWAY_TIME_OUT, ngx_string("Gateway Timeout") },
     { 0, ngx_string("Error") }
 };

@@ -20,7 +20,7 @@
 #include "../common/ngx_http_gateway_compat.h"
 #include "../common/ngx_http_gateway_problem.h"
 #include "../common/ngx_http_gateway_variable.h"
-#include "ngx_http_gateway_limit_rate.h"
+#include "../common/ngx_http_gateway_rate.h"
 #include "ngx_http_gateway_limit_table.h"
 
 
@@ -47,7 +47,7 @@ typedef struct {
     ngx_int_t                         key_index;  /* NGX_ERROR: not just one
                                                      variable */
     ngx_http_complex_value_t         *rate_value; /* NULL: it is fixed */
-    ngx_http_gateway_limit_rate_t     rate;
+    ngx_http_gateway_rate_t     rate;
     ngx_uint_t                        on_full;    /* ..._limit_full_e */
 
     ngx_http_gateway_limit_table_t   *table;
@@ -67,7 +67,7 @@ typedef struct {
     ngx_http_complex_value_t         *cost;       /* NULL: 1 */
     uint64_t                          burst;      /* 0: the zone's */
     uint64_t                          delay;      /* tokens */
-    ngx_http_gateway_limit_rate_t     rate;       /* of a fixed one */
+    ngx_http_gateway_rate_t     rate;       /* of a fixed one */
     int64_t                           delay_time; /* likewise */
     ngx_str_t                         policy;     /* likewise, the item */
 
@@ -103,7 +103,7 @@ typedef struct ngx_http_gateway_limit_check_s  ngx_http_gateway_limit_check_t;
 struct ngx_http_gateway_limit_check_s {
     ngx_http_gateway_limit_t         *limit;
     ngx_http_gateway_limit_zone_t    *zone;
-    ngx_http_gateway_limit_rate_t    *rate;       /* in force */
+    ngx_http_gateway_rate_t    *rate;       /* in force */
     ngx_str_t                        *policy;     /* item of the header */
     ngx_http_gateway_limit_request_t  request;
     ngx_http_gateway_limit_result_t   result;
@@ -157,7 +157,7 @@ ngx_int_t ngx_http_gateway_limit_init_line(ngx_conf_t *cf,
  */
 
 ngx_int_t ngx_http_gateway_limit_policy(ngx_pool_t *pool, ngx_str_t *name,
-    ngx_http_gateway_limit_rate_t *rate, ngx_str_t *policy);
+    ngx_http_gateway_rate_t *rate, ngx_str_t *policy);
 
 
 /* Tells whether the request has been checked against the line's zone. */

@@ -131,7 +131,7 @@ ngx_http_gateway_limit_set_rate(ngx_http_request_t *r,
     ngx_str_t                       value;
     ngx_http_gateway_limit_t       *limit;
     ngx_http_gateway_limit_zone_t  *zone;
-    ngx_http_gateway_limit_rate_t  *rate;
+    ngx_http_gateway_rate_t  *rate;
 
     zone = check->zone;
     limit = check->limit;
@@ -149,14 +149,14 @@ ngx_http_gateway_limit_set_rate(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    rate = ngx_palloc(r->pool, sizeof(ngx_http_gateway_limit_rate_t));
+    rate = ngx_palloc(r->pool, sizeof(ngx_http_gateway_rate_t));
     if (rate == NULL) {
         return NGX_ERROR;
     }
 
     *rate = zone->rate;
 
-    if (ngx_http_gateway_limit_parse_rate(&value, rate) != NGX_OK) {
+    if (ngx_http_gateway_rate_parse(&value, rate) != NGX_OK) {
         goto invalid;
     }
 
@@ -164,7 +164,7 @@ ngx_http_gateway_limit_set_rate(ngx_http_request_t *r,
         rate->burst = limit->burst;
     }
 
-    if (ngx_http_gateway_limit_rate_times(rate,
+    if (ngx_http_gateway_rate_times(rate,
                                         NGX_HTTP_GATEWAY_LIMIT_MAX_TIME)
         != NGX_OK)
     {
@@ -173,7 +173,7 @@ ngx_http_gateway_limit_set_rate(ngx_http_request_t *r,
 
     check->rate = rate;
     check->request.capacity = rate->capacity;
-    check->request.delay = ngx_min(ngx_http_gateway_limit_time(rate,
+    check->request.delay = ngx_min(ngx_http_gateway_rate_time(rate,
                                                                limit->delay),
                                    NGX_HTTP_GATEWAY_LIMIT_MAX_TIME);
 
@@ -213,7 +213,7 @@ ngx_http_gateway_limit_set_charge(ngx_http_request_t *r,
             return NGX_ERROR;
         }
 
-        if (ngx_http_gateway_limit_parse_tokens(value.data, value.len, 0,
+        if (ngx_http_gateway_rate_parse_tokens(value.data, value.len, 0,
                                                 &cost)
             != NGX_OK)
         {
@@ -233,7 +233,7 @@ ngx_http_gateway_limit_set_charge(ngx_http_request_t *r,
         }
     }
 
-    check->request.charge = ngx_http_gateway_limit_charge_time(check->rate,
+    check->request.charge = ngx_http_gateway_rate_charge_time(check->rate,
                                                     cost,
                                                     &check->zone->fraction);
 

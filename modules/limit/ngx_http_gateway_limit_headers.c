@@ -38,7 +38,7 @@ static int64_t ngx_http_gateway_limit_seconds(int64_t time);
 uint64_t
 ngx_http_gateway_limit_remaining(ngx_http_gateway_limit_check_t *check)
 {
-    return ngx_http_gateway_limit_tokens(check->rate,
+    return ngx_http_gateway_rate_tokens(check->rate,
                                          check->request.capacity
                                          - check->result.debt);
 }
@@ -46,7 +46,7 @@ ngx_http_gateway_limit_remaining(ngx_http_gateway_limit_check_t *check)
 
 ngx_int_t
 ngx_http_gateway_limit_policy(ngx_pool_t *pool, ngx_str_t *name,
-    ngx_http_gateway_limit_rate_t *rate, ngx_str_t *policy)
+    ngx_http_gateway_rate_t *rate, ngx_str_t *policy)
 {
     u_char  *p;
 

@@ -655,7 +655,7 @@ ngx_http_gateway_limit_parameter(ngx_conf_t *cf,
 
     if (ngx_strncmp(value->data, "burst=", 6) == 0 && limit->burst == 0) {
 
-        if (ngx_http_gateway_limit_parse_tokens(value->data + 6,
+        if (ngx_http_gateway_rate_parse_tokens(value->data + 6,
                                                 value->len - 6, 1,
                                                 &limit->burst)
             != NGX_OK)
@@ -669,7 +669,7 @@ ngx_http_gateway_limit_parameter(ngx_conf_t *cf,
 
     if (ngx_strncmp(value->data, "delay=", 6) == 0 && !limit->delayed) {
 
-        if (ngx_http_gateway_limit_parse_tokens(value->data + 6,
+        if (ngx_http_gateway_rate_parse_tokens(value->data + 6,
                                                 value->len - 6, 0,
                                                 &limit->delay)
             != NGX_OK)

@@ -93,7 +93,7 @@ ngx_http_gateway_limit_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_conf_init_uint_value(zone->on_full, NGX_HTTP_GATEWAY_LIMIT_EVICT);
 
     if (zone->rate_value == NULL
-        && ngx_http_gateway_limit_rate_times(&zone->rate,
+        && ngx_http_gateway_rate_times(&zone->rate,
                                            NGX_HTTP_GATEWAY_LIMIT_MAX_TIME)
            != NGX_OK)
     {
@@ -178,7 +178,7 @@ ngx_http_gateway_limit_zone_parameter(ngx_conf_t *cf,
 
     if (ngx_strncmp(value->data, "burst=", 6) == 0 && zone->rate.burst == 0) {
 
-        if (ngx_http_gateway_limit_parse_tokens(value->data + 6,
+        if (ngx_http_gateway_rate_parse_tokens(value->data + 6,
                                                 value->len - 6, 1,
                                                 &zone->rate.burst)
             != NGX_OK)
@@ -264,7 +264,7 @@ ngx_http_gateway_limit_zone_rate(ngx_conf_t *cf,
 
     if (ngx_strchr(s.data, '$') == NULL) {
 
-        if (ngx_http_gateway_limit_parse_rate(&s, &zone->rate) != NGX_OK
+        if (ngx_http_gateway_rate_parse(&s, &zone->rate) != NGX_OK
             || ngx_strchr(s.data, ' ') != NULL)
         {
             zone->rate.tokens = 0;
@@ -459,7 +459,7 @@ ngx_http_gateway_limit_init_line(ngx_conf_t *cf,
     if (limit->cost != NULL && limit->cost->lengths == NULL) {
         value = &limit->cost->value;
 
-        if (ngx_http_gateway_limit_parse_tokens(value->data, value->len, 1,
+        if (ngx_http_gateway_rate_parse_tokens(value->data, value->len, 1,
                                                 &cost)
             != NGX_OK)
         {
@@ -479,7 +479,7 @@ ngx_http_gateway_limit_init_line(ngx_conf_t *cf,
         limit->rate.burst = limit->burst;
     }
 
-    if (ngx_http_gateway_limit_rate_times(&limit->rate,
+    if (ngx_http_gateway_rate_times(&limit->rate,
                                         NGX_HTTP_GATEWAY_LIMIT_MAX_TIME)
         != NGX_OK)
     {
@@ -488,7 +488,7 @@ ngx_http_gateway_limit_init_line(ngx_conf_t *cf,
                               "at the zone's rate");
     }
 
-    limit->delay_time = ngx_http_gateway_limit_time(&limit->rate,
+    limit->delay_time = ngx_http_gateway_rate_time(&limit->rate,
                                                     limit->delay);
 
     if (limit->delay_time > NGX_HTTP_GATEWAY_LIMIT_MAX_TIME) {

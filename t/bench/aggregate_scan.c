@@ -32,7 +32,7 @@
 
 #include <jansson.h>
 
-#include "ngx_http_gateway_aggregate_scan.h"
+#include "ngx_http_gateway_json_scan.h"
 
 
 #define TEXTS  64
@@ -437,21 +437,21 @@ static ngx_int_t
 bench_scan(bench_text_t *t)
 {
     size_t                             pos, size;
-    ngx_http_gateway_aggregate_scan_t  s;
+    ngx_http_gateway_json_scan_t  s;
 
-    ngx_http_gateway_aggregate_scan_init(&s, 64);
+    ngx_http_gateway_json_scan_init(&s, 64);
 
     for (pos = 0; pos < t->len; pos += size) {
         size = ngx_min(t->len - pos, PIECE);
 
-        if (ngx_http_gateway_aggregate_scan(&s, (u_char *) t->data + pos, size)
+        if (ngx_http_gateway_json_scan(&s, (u_char *) t->data + pos, size)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
     }
 
-    return ngx_http_gateway_aggregate_scan_end(&s);
+    return ngx_http_gateway_json_scan_end(&s);
 }
 
 

@@ -112,19 +112,19 @@ sub rates {
 sub program {
     my ($name, @options) = @_;
     my $nginx = "$bench->{root}/build/nginx";
-    my $aggregate = "$bench->{root}/modules/aggregate";
+    my $common = "$bench->{root}/modules/common";
     my $program = "$bench->{build}/$name";
 
     my @sources = ("$bench->{here}/aggregate_scan.c",
-        "$aggregate/ngx_http_gateway_aggregate_scan.c");
+        "$common/ngx_http_gateway_json_scan.c");
     my $newest = (sort { $b <=> $a } map { (stat $_)[9] } @sources,
-                  "$aggregate/ngx_http_gateway_aggregate_scan.h")[0];
+                  "$common/ngx_http_gateway_json_scan.h")[0];
 
     return $program if -x $program && (stat $program)[9] >= $newest;
 
     my ($status, $text) = capture(undef, $ENV{CC} || 'cc',
         qw(-O2 -fPIC -fstack-protector-strong -D_GNU_SOURCE), @options,
-        "-I$aggregate", "-I$nginx/objs",
+        "-I$common", "-I$nginx/objs",
         (map { "-I$nginx/src/$_" } qw(core event event/modules os/unix)),
         '-o', $program, @sources, '-ljansson');
     die "bench: aggregate_scan.c is not compiled:\n$text" if $status != 0;

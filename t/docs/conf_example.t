@@ -54,6 +54,11 @@ for my $file (glob "$ROOT/conf.example/*.conf") {
         is(get("$url/_offers/")->{status}, 404, 'its parts are nobody else\'s');
         is(get("$url/")->{status}, 404, 'what is not there is not there');
 
+        is(post("$url/prices/", '{"item":7}')->{status}, 502,
+           'a service that nobody stands in for');
+        is(get("$url/chat/", upgrade => 'websocket', connection => 'upgrade')
+               ->{status}, 401, 'a WebSocket asks for a token');
+
         my @searches = map { get("$url/catalog/search/")->{status} } 1 .. 4;
 
         is("@searches", '200 200 200 429', 'nor is everything at once');
@@ -63,7 +68,7 @@ for my $file (glob "$ROOT/conf.example/*.conf") {
         nginx_stop($pid);
         my @lines = split /\n/, slurp("$dir/build/gateway_access.log");
 
-        is(scalar @lines, 9, 'one line is logged for each request');
+        is(scalar @lines, 11, 'one line is logged for each request');
 
         # Two workers may have written them in another order.
 
@@ -80,3 +85,11 @@ for my $file (glob "$ROOT/conf.example/*.conf") {
 }
 
 done_testing();
+
+
+sub post {
+    my ($url, $content) = @_;
+
+    return HTTP::Tiny->new(proxy => undef, http_proxy => undef)
+        ->post($url, { content => $content });
+}

@@ -46,7 +46,7 @@ like($output, qr/^Port $taken .* is taken/m, 'and says so');
 my @statuses = $output =~ /^    (\d{3}) /mg;
 
 is("@statuses", '200 401 200 200 401 401 403 200 403 200 200 200 429 200 200 '
-   . '200 401 200 502 200', 'the answers');
+   . '200 200 101 401 200 401 200 502 200 502 200', 'the answers');
 like($output, qr/"user":"alice"/, 'the service is told who calls');
 unlike($output, qr/"user":"root"/, "a client's X-User is replaced");
 like($output, qr/WWW-Authenticate: Bearer realm="api"$/m,
@@ -76,12 +76,33 @@ is($pages[4], 'complete', 'it is back');
 like($output, qr/"parts":\[\{"name":"orders",.*\{"name":"offers"/,
      'an answer that says what is missing');
 
+like($output, qr/^curl -i -d '\{"item":7\}' .*\n\n    200 OK\n    \{"item":7,/m,
+     'a request, answered by a WebSocket service');
+is(scalar(() = $output =~ /^    data: \{"item":7,"price":[\d.]+\}$/mg), 3,
+   'a stream of its messages');
+like($output, qr/^\ {4}101\ .*\n\ {4}>\ hello\n
+                 \ {4}<\ \{.*"text":"hello","user":"alice"\}\n
+                 \ {4}>\ 2000\ bytes\n
+                 \ {4}<\ Close\ 1009\ message\ beyond/mx,
+     'a WebSocket that is closed for a message that is too large');
+
 # The lines that are shown, repeated when the bucket of searches is full again.
 
 SKIP: {
     my @lines = $output =~ /^((?:(?:for|sleep|auto\/demo service) .*)?curl .*)$/mg;
 
-    is(scalar @lines, @statuses - 3, 'a line for each answer or loop of them');
+    my @talks = $output =~ /^(auto\/demo-websocket .*)$/mg;
+
+    is(@lines + @talks, @statuses - 3,
+       'a line for each answer or loop of them');
+
+    my @first = map { /^(.*)$/m } map { scalar `cd $ROOT && $_` } @talks;
+
+    is("@first", '101 Switching Protocols 401 Unauthorized',
+       'the lines for WebSockets give the same answers');
+
+    @statuses = grep { $_ != 101 } @statuses;
+    splice @statuses, 17, 1;
 
     skip('there is no curl', 2) if system('command -v curl >/dev/null');
 
@@ -114,6 +135,7 @@ my ($pid) = slurp("$dir/gateway.pid") =~ /(\d+)/;
 like(`$demo stop`, qr/has stopped/, 'it stops');
 is(-e "/proc/$pid/cmdline" ? slurp("/proc/$pid/cmdline") : '', '',
    'nothing is left');
+ok(!-e "$dir/live.pid", 'nor of the service that is a process of its own');
 like(`$demo stop`, qr/does not run/, 'a second stop says so');
 
 # In the foreground, until Ctrl-C.

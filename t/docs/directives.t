@@ -17,6 +17,7 @@ my %contexts = (
     NGX_HTTP_MAIN_CONF => 'http',
     NGX_HTTP_SRV_CONF  => 'server',
     NGX_HTTP_LOC_CONF  => 'location',
+    NGX_HTTP_LIF_CONF  => 'if in location',
     NGX_HTTP_LMT_CONF  => 'limit_except',
 );
 

@@ -10,6 +10,7 @@ use lib "$FindBin::Bin/../lib";
 
 use NgxGatewayDocs;
 use NgxGatewayJWT;
+use NgxGatewayWebSocketBackend;
 use Test::More;
 
 need_nginx();
@@ -17,12 +18,29 @@ need_nginx();
 my ($example) = grep { $_->{context} eq 'main' } examples('README.md');
 my ($port, $service) = free_ports(2);
 my $dir = work_dir();
+my $prices = NgxGatewayWebSocketBackend->new(
+    '/prices/' => sub {
+        my ($c) = @_;
+
+        $c->handshake();
+
+        my $asked = $c->read_text(0.2) // 'none';
+
+        $c->send_text("{\"asked\":\"$asked\",\"price\":$_}") for 1 .. 2;
+        $c->bye(1000);
+    },
+);
+my $prices_port = $prices->port();
+my $text = complete('main', $example->{text}, $port, $service);
+
+$text =~ s/(\bupstream\s+prices\s+\{\s+server\s+127\.0\.0\.1:)\d+/$1$prices_port/
+    or die "there is no upstream of the prices\n";
 
 # A service that answers with the user that it was told, in place of the
 # reader's.
 
 spew("$dir/readme.conf",
-     startable(complete('main', $example->{text}, $port, $service), "
+     startable($text, "
          server {
              listen 127.0.0.1:$service;
 
@@ -103,6 +121,19 @@ is($answer->{content}, '{"user":"/alice alice","orders":[]}',
 
 is(get("$url/_users/alice", authorization => 'Bearer ' . jwt())->{status},
    404, 'a part is not for clients');
+
+$answer = HTTP::Tiny->new(proxy => undef, http_proxy => undef)->post(
+              "$url/prices/",
+              { headers => { authorization => 'Bearer ' . jwt(),
+                             'content-type' => 'text/plain' },
+                content => 'item 7' });
+
+is($answer->{content}, '{"asked":"item 7","price":1}',
+   'a message of a WebSocket service');
+is(get("$url/prices/", authorization => 'Bearer ' . jwt(),
+       accept => 'text/event-stream')->{content},
+   qq(data: {"asked":"none","price":1}\n\ndata: {"asked":"none","price":2}\n\n),
+   'a stream of all');
 
 $answer = get("$url/");
 

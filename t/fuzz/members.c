@@ -18,19 +18,19 @@
 
 #include "fuzz.h"
 
-#include "ngx_http_gateway_aggregate_json.h"
-#include "ngx_http_gateway_aggregate_scan.h"
+#include "ngx_http_gateway_json.h"
+#include "ngx_http_gateway_json_scan.h"
 
 
 #define fuzz_is_space(c)                                                     \
     ((c) == ' ' || (c) == '\t' || (c) == CR || (c) == LF)
 
 
-typedef ngx_http_gateway_aggregate_cursor_t   fuzz_cursor_t;
-typedef ngx_http_gateway_aggregate_member_t   fuzz_member_t;
-typedef ngx_http_gateway_aggregate_members_t  fuzz_members_t;
-typedef ngx_http_gateway_aggregate_pointer_t  fuzz_pointer_t;
-typedef ngx_http_gateway_aggregate_rename_t   fuzz_rename_t;
+typedef ngx_http_gateway_json_cursor_t   fuzz_cursor_t;
+typedef ngx_http_gateway_json_member_t   fuzz_member_t;
+typedef ngx_http_gateway_json_members_t  fuzz_members_t;
+typedef ngx_http_gateway_json_pointer_t  fuzz_pointer_t;
+typedef ngx_http_gateway_json_rename_t   fuzz_rename_t;
 
 
 static ngx_uint_t fuzz_valid(ngx_str_t *text);
@@ -112,13 +112,13 @@ fuzz_input(ngx_pool_t *pool, ngx_str_t *input)
 static ngx_uint_t
 fuzz_valid(ngx_str_t *text)
 {
-    ngx_http_gateway_aggregate_scan_t  s;
+    ngx_http_gateway_json_scan_t  s;
 
-    ngx_http_gateway_aggregate_scan_init(&s,
-                                      NGX_HTTP_GATEWAY_AGGREGATE_SCAN_DEPTH);
+    ngx_http_gateway_json_scan_init(&s,
+                                      NGX_HTTP_GATEWAY_JSON_SCAN_DEPTH);
 
-    if (ngx_http_gateway_aggregate_scan(&s, text->data, text->len) != NGX_OK
-        || ngx_http_gateway_aggregate_scan_end(&s) != NGX_OK)
+    if (ngx_http_gateway_json_scan(&s, text->data, text->len) != NGX_OK
+        || ngx_http_gateway_json_scan_end(&s) != NGX_OK)
     {
         return 0;
     }
@@ -154,7 +154,7 @@ fuzz_find(ngx_pool_t *pool, ngx_str_t *text, json_t *tree, ngx_str_t *line)
     ngx_str_t        value;
     fuzz_pointer_t   pointer;
 
-    rc = ngx_http_gateway_aggregate_pointer(pool, &pointer, line);
+    rc = ngx_http_gateway_json_pointer(pool, &pointer, line);
 
     if (fuzz_pointer_bad(line)) {
         fuzz_check(rc == NGX_DECLINED);
@@ -164,7 +164,7 @@ fuzz_find(ngx_pool_t *pool, ngx_str_t *text, json_t *tree, ngx_str_t *line)
     fuzz_check(rc == NGX_OK);
     fuzz_check(fuzz_equal(&pointer.text, line->data, line->len));
 
-    rc = ngx_http_gateway_aggregate_find(pool, text, &pointer, &value);
+    rc = ngx_http_gateway_json_find(pool, text, &pointer, &value);
 
     fuzz_check(rc == NGX_OK || rc == NGX_DECLINED);
 
@@ -291,13 +291,13 @@ fuzz_walk(ngx_pool_t *pool, ngx_str_t *text, json_t *value)
     fuzz_cursor_t   cursor;
     fuzz_member_t   member;
 
-    if (ngx_http_gateway_aggregate_open(&cursor, text) != NGX_OK) {
+    if (ngx_http_gateway_json_open(&cursor, text) != NGX_OK) {
         fuzz_check(!json_is_object(value) && !json_is_array(value));
 
         end = text->data + text->len;
 
         if (text->len && text->data[0] == '"'
-            && ngx_http_gateway_aggregate_scan_value(text->data, end) == end)
+            && ngx_http_gateway_json_scan_value(text->data, end) == end)
         {
             one.data = text->data + 1;
             one.len = text->len - 2;
@@ -313,7 +313,7 @@ fuzz_walk(ngx_pool_t *pool, ngx_str_t *text, json_t *value)
     if (text->data[0] == '[') {
         fuzz_check(value == NULL || json_is_array(value));
 
-        while (ngx_http_gateway_aggregate_next_element(&cursor, &one)
+        while (ngx_http_gateway_json_next_element(&cursor, &one)
                == NGX_OK)
         {
             fuzz_check(fuzz_inside(&one, text) && one.len > 0);
@@ -330,7 +330,7 @@ fuzz_walk(ngx_pool_t *pool, ngx_str_t *text, json_t *value)
 
     fuzz_check(value == NULL || json_is_object(value));
 
-    while (ngx_http_gateway_aggregate_next_member(&cursor, &member) == NGX_OK)
+    while (ngx_http_gateway_json_next_member(&cursor, &member) == NGX_OK)
     {
         n++;
 
@@ -363,7 +363,7 @@ fuzz_decode(ngx_pool_t *pool, ngx_str_t *text, ngx_str_t *value)
 
     fuzz_copy(pool, &exact, text->data, text->len);
 
-    rc = ngx_http_gateway_aggregate_decode(pool, &exact, value);
+    rc = ngx_http_gateway_json_decode(pool, &exact, value);
 
     json = fuzz_tree(&quoted, 0);
 
@@ -420,20 +420,20 @@ fuzz_walk_name(ngx_pool_t *pool, fuzz_member_t *member, ngx_str_t *name)
         return;
     }
 
-    fuzz_check(ngx_http_gateway_aggregate_is_name(pool, &member->name, name)
+    fuzz_check(ngx_http_gateway_json_is_name(pool, &member->name, name)
                == 1);
 
     fuzz_copy(pool, name, name->data, name->len);
 
     if (name->len) {
         name->data[name->len - 1] ^= 1;
-        fuzz_check(ngx_http_gateway_aggregate_is_name(pool, &member->name,
+        fuzz_check(ngx_http_gateway_json_is_name(pool, &member->name,
                                                       name)
                    == 0);
         name->data[name->len - 1] ^= 1;
 
         name->len--;
-        fuzz_check(ngx_http_gateway_aggregate_is_name(pool, &member->name,
+        fuzz_check(ngx_http_gateway_json_is_name(pool, &member->name,
                                                       name)
                    == 0);
         name->len++;
@@ -564,7 +564,7 @@ fuzz_pick(ngx_pool_t *pool, ngx_str_t *text, json_t *tree,
     copy = ngx_pnalloc(pool, text->len);
     ngx_memcpy(copy, text->data, text->len);
 
-    rc = ngx_http_gateway_aggregate_pick(pool, text, members, &picked);
+    rc = ngx_http_gateway_json_pick(pool, text, members, &picked);
 
     fuzz_check(rc == NGX_OK || rc == NGX_DECLINED);
     fuzz_check(memcmp(copy, text->data, text->len) == 0);
@@ -617,13 +617,13 @@ fuzz_pick_check(ngx_pool_t *pool, ngx_str_t *text, json_t *tree,
 
     fuzz_check(*p++ == '{');
 
-    (void) ngx_http_gateway_aggregate_open(&cursor, text);
+    (void) ngx_http_gateway_json_open(&cursor, text);
 
     for (at = json_object_iter(tree);
          at != NULL;
          at = json_object_iter_next(tree, at))
     {
-        fuzz_check(ngx_http_gateway_aggregate_next_member(&cursor, &member)
+        fuzz_check(ngx_http_gateway_json_next_member(&cursor, &member)
                    == NGX_OK);
 
         key = json_object_iter_key(at);

@@ -16,13 +16,13 @@
 
 #include "fuzz.h"
 
-#include "ngx_http_gateway_limit_rate.h"
+#include "ngx_http_gateway_rate.h"
 
 
 static ngx_int_t fuzz_rate(char *text, size_t len, uint64_t *tokens,
     uint64_t *period, uint64_t *burst);
-static void fuzz_times(ngx_http_gateway_limit_rate_t *rate);
-static void fuzz_charges(ngx_http_gateway_limit_rate_t *rate, uint64_t cost);
+static void fuzz_times(ngx_http_gateway_rate_t *rate);
+static void fuzz_charges(ngx_http_gateway_rate_t *rate, uint64_t cost);
 
 
 const char *
@@ -31,7 +31,7 @@ fuzz_input(ngx_pool_t *pool, ngx_str_t *input)
     char                           *text;
     uint64_t                        tokens, period, burst, cost;
     ngx_int_t                       rc;
-    ngx_http_gateway_limit_rate_t   rate;
+    ngx_http_gateway_rate_t   rate;
 
     text = ngx_pcalloc(pool, input->len + 1);
 
@@ -43,7 +43,7 @@ fuzz_input(ngx_pool_t *pool, ngx_str_t *input)
     rate.burst = 7;
     burst = 7;
 
-    rc = ngx_http_gateway_limit_parse_rate(input, &rate);
+    rc = ngx_http_gateway_rate_parse(input, &rate);
 
     fuzz_check(rc == fuzz_rate(text, input->len, &tokens, &period, &burst));
 
@@ -58,7 +58,7 @@ fuzz_input(ngx_pool_t *pool, ngx_str_t *input)
 
     fuzz_times(&rate);
 
-    if (ngx_http_gateway_limit_parse_tokens(input->data,
+    if (ngx_http_gateway_rate_parse_tokens(input->data,
                                             strspn(text, "0123456789"), 1,
                                             &cost)
         == NGX_OK)
@@ -136,12 +136,12 @@ fuzz_rate(char *text, size_t len, uint64_t *tokens, uint64_t *period,
 
 
 static void
-fuzz_times(ngx_http_gateway_limit_rate_t *rate)
+fuzz_times(ngx_http_gateway_rate_t *rate)
 {
     ngx_int_t          rc;
     unsigned __int128  capacity;
 
-    rc = ngx_http_gateway_limit_rate_times(rate, (int64_t) 1 << 61);
+    rc = ngx_http_gateway_rate_times(rate, (int64_t) 1 << 61);
 
     capacity = (unsigned __int128) rate->burst * rate->period;
     capacity = capacity / rate->tokens + (capacity % rate->tokens != 0);
@@ -156,19 +156,19 @@ fuzz_times(ngx_http_gateway_limit_rate_t *rate)
 
     /* a full bucket holds what it should, to the token */
 
-    fuzz_check(ngx_http_gateway_limit_tokens(rate, rate->capacity)
+    fuzz_check(ngx_http_gateway_rate_tokens(rate, rate->capacity)
                >= rate->burst);
-    fuzz_check(ngx_http_gateway_limit_tokens(rate, rate->capacity - 1)
+    fuzz_check(ngx_http_gateway_rate_tokens(rate, rate->capacity - 1)
                < rate->burst);
-    fuzz_check(ngx_http_gateway_limit_tokens(rate, 0) == 0);
-    fuzz_check(ngx_http_gateway_limit_tokens(rate, -1) == 0);
+    fuzz_check(ngx_http_gateway_rate_tokens(rate, 0) == 0);
+    fuzz_check(ngx_http_gateway_rate_tokens(rate, -1) == 0);
 }
 
 
 /* a thousand charges are as long as their tokens, but for a microsecond */
 
 static void
-fuzz_charges(ngx_http_gateway_limit_rate_t *rate, uint64_t cost)
+fuzz_charges(ngx_http_gateway_rate_t *rate, uint64_t cost)
 {
     int64_t            time;
     uint32_t           fraction;
@@ -179,12 +179,12 @@ fuzz_charges(ngx_http_gateway_limit_rate_t *rate, uint64_t cost)
     fraction = 0;
 
     for (i = 0; i < 1000; i++) {
-        time = ngx_http_gateway_limit_charge_time(rate, cost, &fraction);
+        time = ngx_http_gateway_rate_charge_time(rate, cost, &fraction);
         sum += time;
 
         /* what a bucket of this size can always be charged */
 
-        fuzz_check(time <= ngx_http_gateway_limit_time(rate, cost));
+        fuzz_check(time <= ngx_http_gateway_rate_time(rate, cost));
     }
 
     exact = (unsigned __int128) cost * 1000 * rate->period / rate->tokens;

@@ -27,26 +27,26 @@
 
 #include "fuzz.h"
 
-#include "ngx_http_gateway_aggregate_scan.h"
+#include "ngx_http_gateway_json_scan.h"
 
 
-#define FUZZ_DEPTH  NGX_HTTP_GATEWAY_AGGREGATE_SCAN_DEPTH
+#define FUZZ_DEPTH  NGX_HTTP_GATEWAY_JSON_SCAN_DEPTH
 
 #define fuzz_is_space(c)                                                     \
     ((c) == ' ' || (c) == '\t' || (c) == CR || (c) == LF)
 
 
 typedef struct {
-    void          (*init)(ngx_http_gateway_aggregate_scan_t *s,
+    void          (*init)(ngx_http_gateway_json_scan_t *s,
                           ngx_uint_t max_depth);
-    ngx_int_t     (*scan)(ngx_http_gateway_aggregate_scan_t *s, u_char *data,
+    ngx_int_t     (*scan)(ngx_http_gateway_json_scan_t *s, u_char *data,
                           size_t len);
-    ngx_int_t     (*end)(ngx_http_gateway_aggregate_scan_t *s);
+    ngx_int_t     (*end)(ngx_http_gateway_json_scan_t *s);
     u_char       *(*value)(u_char *p, u_char *last);
 } fuzz_scanner_t;
 
 
-typedef ngx_http_gateway_aggregate_scan_t  fuzz_scan_t;
+typedef ngx_http_gateway_json_scan_t  fuzz_scan_t;
 
 
 /* portable.c */
@@ -75,9 +75,9 @@ static size_t fuzz_replace_escape(u_char *p, u_char *last);
 
 static fuzz_scanner_t  fuzz_scanners[] = {
 
-    { ngx_http_gateway_aggregate_scan_init, ngx_http_gateway_aggregate_scan,
-      ngx_http_gateway_aggregate_scan_end,
-      ngx_http_gateway_aggregate_scan_value },
+    { ngx_http_gateway_json_scan_init, ngx_http_gateway_json_scan,
+      ngx_http_gateway_json_scan_end,
+      ngx_http_gateway_json_scan_value },
 
     { fuzz_portable_scan_init, fuzz_portable_scan, fuzz_portable_scan_end,
       fuzz_portable_scan_value }
@@ -279,9 +279,9 @@ fuzz_check_error(ngx_pool_t *pool, fuzz_scan_t *s, ngx_str_t *text)
 
     fuzz_copy(pool, &part, text->data, s->offset);
 
-    ngx_http_gateway_aggregate_scan_init(&again, FUZZ_DEPTH);
+    ngx_http_gateway_json_scan_init(&again, FUZZ_DEPTH);
 
-    fuzz_check(ngx_http_gateway_aggregate_scan(&again, part.data, part.len)
+    fuzz_check(ngx_http_gateway_json_scan(&again, part.data, part.len)
                == NGX_OK);
 
     if (s->offset == (off_t) text->len) {
@@ -313,7 +313,7 @@ fuzz_check_scan_value(ngx_pool_t *pool, fuzz_scan_t *s, ngx_str_t *text)
                == NGX_OK);
     fuzz_check(again.start == 0 && again.end == (off_t) value.len);
 
-    fuzz_check(ngx_http_gateway_aggregate_scan_value(value.data,
+    fuzz_check(ngx_http_gateway_json_scan_value(value.data,
                                                     value.data + value.len)
                == value.data + value.len);
 }

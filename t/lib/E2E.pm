@@ -156,6 +156,7 @@ sub _conf {
 
     my $load = modules();
     my $workers = $o{workers} // 1;
+    my $connections = $o{connections} // 1024;
     my $main = $o{main} // '';
 
     # Workers of a master that runs as root could otherwise be of a user that
@@ -175,7 +176,7 @@ worker_processes $workers;
 $main
 
 events {
-    worker_connections 1024;
+    worker_connections $connections;
 }
 
 http {

@@ -28,7 +28,7 @@ use base 'Exporter';
 
 our @EXPORT = qw(
     $ROOT need_nginx nginx_binary work_dir pages examples complete startable
-    nginx_test nginx_start nginx_stop free_ports get slurp spew
+    tls_certificate nginx_test nginx_start nginx_stop free_ports get slurp spew
 );
 
 our $ROOT = Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../..');
@@ -93,6 +93,25 @@ sub work_dir {
 }
 
 
+# A certificate for any name below example.net, which is its own authority, and
+# its key.
+
+sub tls_certificate {
+    my $file = work_dir() . '/keys/stand-in';
+
+    if (!-e "$file.crt") {
+        my ($status, $output) = _output(qw( openssl req -x509 -nodes -days 2
+            -newkey rsa:2048 -subj /CN=stand-in
+            -addext subjectAltName=DNS:*.example.net
+            -keyout ), "$file.key", '-out', "$file.crt");
+
+        die "openssl:\n$output" if $status != 0;
+    }
+
+    return ("$file.crt", "$file.key");
+}
+
+
 # The Markdown files, relative to the source tree's top.
 
 sub pages {
@@ -138,7 +157,7 @@ sub complete {
 
     if ($context eq 'location') {
         $text .= "proxy_pass http://127.0.0.1:$service;\n"
-            if $text !~ /\bproxy_pass\b/;
+            if $text !~ /\b(?:proxy|gateway_websocket)_pass\b/;
         $text = "location / {\n$text\n}";
     }
 
@@ -150,7 +169,8 @@ sub complete {
         my %issuers = map { $_ => 1 } map { split /,/ }
             $text =~ /\bissuer=([\w,]+)/g;
         my %upstreams = map { $_ => 1 }
-            $text =~ m{\bproxy_pass\s+http://([a-z]+)[/;]}g;
+            $text =~ m{\b(?:proxy|gateway_websocket)_pass\s+
+                       (?:http|ws)s?://([a-z]+)[/;]}gx;
 
         delete @issuers{ $text =~ /gateway_jwt_issuer\s+(\w+)/g };
         delete @upstreams{ $text =~ /upstream\s+(\w+)/g };
@@ -166,6 +186,7 @@ sub complete {
 
     $text =~ s/^load_module\b.*\n//mg;
     $text =~ s{/etc/nginx/keys/[\w.-]+\.(jwks|pem)}{$dir/keys/stand-in.$1}g;
+    $text =~ s{/etc/nginx/tls/[\w.-]+\.crt}{(tls_certificate())[0]}ge;
     $text =~ s{/etc/nginx/htpasswd}{$dir/htpasswd}g;
     $text =~ s{/usr/share/nginx/html}{$dir/html}g;
     $text =~ s{/var/(?:log|cache)/nginx/}{$dir/}g;

@@ -10,9 +10,10 @@ use strict;
 use warnings;
 
 use FindBin;
+use lib "$FindBin::Bin/../lib";
 
 use Cwd qw( realpath );
-use File::Temp qw( tempdir );
+use NgxGatewayProgram qw( nginx run slurp spew $work );
 
 use Test::More;
 
@@ -23,12 +24,9 @@ my $table = "$limit/ngx_http_gateway_limit_table.c";
 my $hash = "$limit/ngx_http_gateway_limit_hash.c";
 my $cc = $ENV{CC} || 'gcc';
 
-my ($nginx) = grep { -e "$_/objs/ngx_auto_config.h" }
-    "$root/build/nginx", glob "$root/build/{asan,valgrind,tree/*}/src";
+my $nginx = nginx();
 
 plan skip_all => 'no nginx is configured in build/ ("make")' if !$nginx;
-
-my $work = tempdir(CLEANUP => 1);
 
 my @cflags = (qw( -W -Wall -Werror -Wno-unused-parameter -D_GNU_SOURCE ),
     map { "-I$_" } "$nginx/objs", $here, $limit,
@@ -194,45 +192,4 @@ sub compiled {
     die "$name is not compiled:\n$output" if $status != 0;
 
     return "$work/$name";
-}
-
-
-# The exit status, 128 + the signal's number where there was one, and what was
-# printed.
-
-sub run {
-    my (@command) = @_;
-    my $pid = open(my $out, '-|') // die "fork: $!";
-
-    if (!$pid) {
-        open STDERR, '>&', \*STDOUT;
-        exec @command or die "$command[0]: $!";
-    }
-
-    my $output = do { local $/; <$out> } // '';
-
-    close $out;
-
-    return ($? & 127 ? 128 + ($? & 127) : $? >> 8, $output);
-}
-
-
-sub slurp {
-    my ($file) = @_;
-
-    open my $in, '<', $file or die "$file: $!";
-    local $/;
-
-    return scalar <$in>;
-}
-
-
-sub spew {
-    my ($file, $text) = @_;
-
-    open my $out, '>', $file or die "$file: $!";
-    print $out $text;
-    close $out or die "$file: $!";
-
-    return;
 }

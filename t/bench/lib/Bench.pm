@@ -4,7 +4,8 @@ package Bench;
 # cases of a module: it ends in a sub that takes this object and returns a
 # list of groups.  A group's cases share one request, byte for byte:
 #
-#     name, request    {path, token, bad_token, tokens}, or a sub returning it
+#     name, request    {path, token, bad_token, tokens} or {path, load}, or a
+#                      sub returning it
 #     raw              the side they are compared with (Bench::Gateway)
 #     cases            [{name, title, side, target, needs, optional, rounds},
 #                      ...]

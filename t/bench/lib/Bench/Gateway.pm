@@ -98,7 +98,7 @@ sub value {
 
 # prefix => [command] runs nginx under that command; with single => 1 it is one
 # process, without master and worker; with workers => N there are several, and
-# not on one core.
+# not on one core; worker_connections => N instead of 1024.
 
 sub run {
     my ($class, $bench, $name, $cpu, $load, $http, %option) = @_;
@@ -107,6 +107,7 @@ sub run {
                   : 'worker_processes ' . ($option{workers} || 1) . ';';
     my $temp = join '', map { "    ${_}_temp_path $dir/temp;\n" }
         $bench->temp_paths;
+    my $connections = $option{worker_connections} || 1024;
     my $forever = FOREVER;
     my $self;
 
@@ -122,7 +123,7 @@ ${load}daemon off;
 $process
 pid $dir/nginx.pid;
 error_log $dir/logs/error.log crit;
-events { worker_connections 1024; }
+events { worker_connections $connections; }
 http {
     access_log off;
 $temp    $forever

@@ -22,7 +22,10 @@ our @EXPORT_OK = qw(measure check median openssl_verify);
 use constant WARM_UP => 300;
 
 
-# $request: path, and token (one) or tokens (a file of them, sent in turn).
+# $request: path, and token (one) or tokens (a file of them, sent in turn); or
+# path and load, a sub that takes the gateway, a limit ("2s" or a number of
+# requests) and a number of connections, sends what wrk cannot, looks at each
+# answer, and returns how many there were.
 
 sub measure {
     my ($bench, $name, $side, $request) = @_;
@@ -56,6 +59,12 @@ sub measure {
 
 sub check {
     my ($gateway, $side, $request) = @_;
+
+    if ($request->{load}) {
+        $request->{load}->($gateway, 1, 1);
+        return;
+    }
+
     my $client = Bench::Client->new($gateway->{port});
     my $status = $client->get($request->{path}, $request->{token});
 
@@ -76,6 +85,9 @@ sub check {
 
 sub warm_up {
     my ($gateway, $request) = @_;
+
+    return $request->{load}->($gateway, WARM_UP, 1) if $request->{load};
+
     my $client = Bench::Client->new($gateway->{port});
 
     $client->get($request->{path}, $request->{token}) for 1 .. WARM_UP;
@@ -99,9 +111,14 @@ sub fill {
 
 sub load {
     my ($bench, $gateway, $request, $seconds) = @_;
+    my $limit = ($seconds || $bench->{seconds}) . 's';
+
+    return { requests => $request->{load}->($gateway, $limit,
+                                            $bench->{connections}) }
+        if $request->{load};
+
     my @command = (@{ $bench->{awake} }, 'wrk', '-t1',
-        "-c$bench->{connections}", '-d' . ($seconds || $bench->{seconds}) . 's',
-        '-H', 'Host: bench.example');
+        "-c$bench->{connections}", "-d$limit", '-H', 'Host: bench.example');
 
     if ($request->{tokens}) {
         push @command, '-s', "$bench->{here}/rotate.lua";

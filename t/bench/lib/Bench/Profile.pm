@@ -87,17 +87,29 @@ sub counted {
 
     Bench::Measure::check($gateway, $side, $request);
 
-    my $client = Bench::Client->new($gateway->{port});
-
-    for my $i (1 .. $requests) {
-        my $status = $client->get($request->{path}, $tokens[$i % @tokens]);
-        die "bench: $name: a request was answered $status\n"
-            if $status != 200;
-    }
+    send_all($gateway, $request, $requests, @tokens);
 
     $gateway->stop_it('TERM');
     $bench->progress('');
     return totals($out);
+}
+
+
+# One after the other.
+
+sub send_all {
+    my ($gateway, $request, $requests, @tokens) = @_;
+
+    return $request->{load}->($gateway, $requests, 1) if $request->{load};
+
+    my $client = Bench::Client->new($gateway->{port});
+
+    for my $i (1 .. $requests) {
+        my $status = $client->get($request->{path}, $tokens[$i % @tokens]);
+        die "bench: $gateway->{name}: a request was answered $status\n"
+            if $status != 200;
+    }
+    return;
 }
 
 

@@ -1,0 +1,121 @@
+package NgxGatewayProgram;
+
+# C programs that drive a module's files without nginx, with sanitizers where
+# the compiler has them.  $here is the folder of the test that uses this, $work
+# one for what it makes, $modules that of the modules' sources.
+
+use strict;
+use warnings;
+
+use Cwd qw( realpath );
+use Exporter qw( import );
+use File::Basename qw( dirname );
+use File::Temp qw( tempdir );
+use FindBin;
+
+our @EXPORT = (
+    qw( nginx compiled sanitized run slurp spew ), '$modules', '$here',
+    '$work',
+);
+
+our $here = realpath($FindBin::Bin);
+our $work = tempdir(CLEANUP => 1);
+
+my $root = realpath(dirname(__FILE__) . '/../..');
+
+our $modules = "$root/modules";
+
+my $cc = $ENV{CC} || 'gcc';
+my @sanitize = ('-g', '-fsanitize=address,undefined',
+                '-fno-sanitize-recover=undefined');
+
+my $nginx = (grep { -e "$_/objs/ngx_auto_config.h" }
+    "$root/build/nginx", glob "$root/build/{asan,valgrind,tree/*}/src")[0];
+
+# Reports of these are a failure here, and are not for anybody else's log
+
+delete $ENV{LSAN_OPTIONS};
+$ENV{ASAN_OPTIONS} = 'quarantine_size_mb=4';
+$ENV{UBSAN_OPTIONS} = 'print_stacktrace=1';
+
+
+# Where nginx's headers are, or nothing
+
+sub nginx {
+    return $nginx;
+}
+
+
+# compiled(NAME, ARGUMENTS) is the program or object made of them.
+
+sub compiled {
+    my ($name, @arguments) = @_;
+    my ($status, $output) = run(command($name, @arguments));
+
+    die "$name is not compiled:\n$output" if $status != 0;
+
+    return "$work/$name";
+}
+
+
+# Likewise, with sanitizers or, without them, nothing
+
+sub sanitized {
+    my ($name, @arguments) = @_;
+    my ($status) = run(command($name, @sanitize, @arguments));
+
+    return $status == 0 ? "$work/$name" : undef;
+}
+
+
+sub command {
+    my ($name, @arguments) = @_;
+
+    return ($cc, qw( -W -Wall -Werror -Wno-unused-parameter -D_GNU_SOURCE ),
+        (map { "-I$_" } $here, glob("$modules/*"), "$nginx/objs",
+         map { "$nginx/src/$_" } qw( core event event/modules os/unix )),
+        '-o', "$work/$name", @arguments);
+}
+
+
+# The exit status, 128 + the signal's number where there was one, and what was
+# printed.
+
+sub run {
+    my (@command) = @_;
+    my $pid = open(my $out, '-|') // die "fork: $!";
+
+    if (!$pid) {
+        open STDERR, '>&', \*STDOUT;
+        exec @command or die "$command[0]: $!";
+    }
+
+    my $output = do { local $/; <$out> } // '';
+
+    close $out;
+
+    return ($? & 127 ? 128 + ($? & 127) : $? >> 8, $output);
+}
+
+
+sub slurp {
+    my ($file) = @_;
+
+    open my $in, '<', $file or die "$file: $!";
+    local $/;
+
+    return scalar <$in>;
+}
+
+
+sub spew {
+    my ($file, $text) = @_;
+
+    open my $out, '>', $file or die "$file: $!";
+    print $out $text;
+    close $out or die "$file: $!";
+
+    return;
+}
+
+1;
