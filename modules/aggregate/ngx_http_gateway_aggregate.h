@@ -23,6 +23,7 @@
 
 #include "../common/ngx_http_gateway_compat.h"
 #include "../common/ngx_http_gateway_problem.h"
+#include "../common/ngx_http_gateway_set.h"
 #include "../common/ngx_http_gateway_subrequest.h"
 #include "../common/ngx_http_gateway_variable.h"
 #include "ngx_http_gateway_aggregate_caching.h"

@@ -34,10 +34,6 @@ static ngx_int_t ngx_http_gateway_aggregate_make_allow(ngx_conf_t *cf,
     ngx_http_gateway_aggregate_loc_conf_t *alcf);
 static char *ngx_http_gateway_aggregate_set_methods(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
-static char *ngx_http_gateway_aggregate_set_time(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
-static char *ngx_http_gateway_aggregate_set_size(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
 static char *ngx_http_gateway_aggregate_set_depth(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 
@@ -72,21 +68,21 @@ static ngx_command_t  ngx_http_gateway_aggregate_commands[] = {
 
     { ngx_string("gateway_aggregate_timeout"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_gateway_aggregate_set_time,
+      ngx_http_gateway_set_time,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_gateway_aggregate_loc_conf_t, timeout),
       NULL },
 
     { ngx_string("gateway_aggregate_max_part_size"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_gateway_aggregate_set_size,
+      ngx_http_gateway_set_size,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_gateway_aggregate_loc_conf_t, max_part_size),
       NULL },
 
     { ngx_string("gateway_aggregate_max_size"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_gateway_aggregate_set_size,
+      ngx_http_gateway_set_size,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_gateway_aggregate_loc_conf_t, max_size),
       NULL },
@@ -502,62 +498,6 @@ ngx_http_gateway_aggregate_make_allow(ngx_conf_t *cf,
     alcf->allow.len = p - alcf->allow.data - 2;
 
     return NGX_OK;
-}
-
-
-static char *
-ngx_http_gateway_aggregate_set_time(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    ngx_str_t   *value;
-    ngx_msec_t  *time;
-
-    time = (ngx_msec_t *) ((char *) conf + cmd->offset);
-
-    if (*time != NGX_CONF_UNSET_MSEC) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    *time = ngx_parse_time(&value[1], 0);
-
-    if (*time == (ngx_msec_t) NGX_ERROR || *time == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\" in \"%V\", it must be a time "
-                           "greater than 0", &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_gateway_aggregate_set_size(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    size_t     *size;
-    ngx_str_t  *value;
-
-    size = (size_t *) ((char *) conf + cmd->offset);
-
-    if (*size != NGX_CONF_UNSET_SIZE) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    *size = ngx_parse_size(&value[1]);
-
-    if (*size == (size_t) NGX_ERROR || *size == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\" in \"%V\", it must be a size "
-                           "greater than 0", &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
 }
 
 

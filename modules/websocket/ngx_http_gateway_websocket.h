@@ -17,6 +17,7 @@
 #include "../common/ngx_http_gateway_json_scan.h"
 #include "../common/ngx_http_gateway_problem.h"
 #include "../common/ngx_http_gateway_rate.h"
+#include "../common/ngx_http_gateway_set.h"
 #include "../common/ngx_http_gateway_variable.h"
 
 #include "ngx_http_gateway_websocket_deflate.h"
@@ -227,10 +228,6 @@ char *ngx_http_gateway_websocket_set_origins(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 char *ngx_http_gateway_websocket_set_protocols(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
-char *ngx_http_gateway_websocket_set_time(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_gateway_websocket_set_size(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 char *ngx_http_gateway_websocket_set_bitmask(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 #if (NGX_HTTP_SSL)

@@ -18,8 +18,6 @@ static ngx_int_t ngx_http_gateway_websocket_pointer(ngx_conf_t *cf,
     ngx_http_gateway_json_pointer_t *pointer, ngx_str_t *value);
 static char *ngx_http_gateway_websocket_parse_origin(ngx_conf_t *cf,
     ngx_http_gateway_websocket_origin_t *origin, ngx_str_t *value);
-static char *ngx_http_gateway_websocket_invalid(ngx_conf_t *cf,
-    ngx_command_t *cmd, ngx_str_t *value, char *allowed);
 
 
 char *
@@ -267,7 +265,7 @@ ngx_http_gateway_websocket_set_correlate(ngx_conf_t *cf, ngx_command_t *cmd,
         || ngx_http_gateway_websocket_pointer(cf, wlcf->correlate, &value[1])
            != NGX_OK)
     {
-        return ngx_http_gateway_websocket_invalid(cf, cmd, &value[1],
+        return ngx_http_gateway_set_invalid(cf, cmd, &value[1],
                       "a JSON pointer, the name of a member, or \"off\"");
     }
 
@@ -353,7 +351,7 @@ ngx_http_gateway_websocket_set_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     wlcf->limit->burst = 1;
 
     if (ngx_http_gateway_rate_parse(&value[1], wlcf->limit) != NGX_OK) {
-        return ngx_http_gateway_websocket_invalid(cf, cmd, &value[1],
+        return ngx_http_gateway_set_invalid(cf, cmd, &value[1],
                      "a rate as 10r/s, 10r/m, 10r/h or 10r/d, or \"off\"");
     }
 
@@ -364,13 +362,13 @@ ngx_http_gateway_websocket_set_limit(ngx_conf_t *cf, ngx_command_t *cmd,
                                                   &wlcf->limit->burst)
                != NGX_OK))
     {
-        return ngx_http_gateway_websocket_invalid(cf, cmd, &value[2],
+        return ngx_http_gateway_set_invalid(cf, cmd, &value[2],
                                       "burst= and a number greater than 0");
     }
 
     if (ngx_http_gateway_rate_times(wlcf->limit, (int64_t) 1 << 53) != NGX_OK)
     {
-        return ngx_http_gateway_websocket_invalid(cf, cmd, &value[1],
+        return ngx_http_gateway_set_invalid(cf, cmd, &value[1],
                           "a rate by which the burst comes back in a lifetime");
     }
 
@@ -409,7 +407,7 @@ ngx_http_gateway_websocket_set_origins(ngx_conf_t *cf, ngx_command_t *cmd,
         if (ngx_http_gateway_websocket_parse_origin(cf, origin, &value[i])
             != NGX_CONF_OK)
         {
-            return ngx_http_gateway_websocket_invalid(cf, cmd, &value[i],
+            return ngx_http_gateway_set_invalid(cf, cmd, &value[i],
                     "an origin as https://example.com, https://*.example.com, "
                     "null, or \"*\"");
         }
@@ -495,7 +493,7 @@ ngx_http_gateway_websocket_set_protocols(ngx_conf_t *cf, ngx_command_t *cmd,
         if (ngx_http_gateway_websocket_next_token(&list, &token) != NGX_OK
             || token.len != value[i].len)
         {
-            return ngx_http_gateway_websocket_invalid(cf, cmd, &value[i],
+            return ngx_http_gateway_set_invalid(cf, cmd, &value[i],
                     "a name of letters, digits and \"!#$%&'*+-.^_`|~\"");
         }
 
@@ -505,66 +503,6 @@ ngx_http_gateway_websocket_set_protocols(ngx_conf_t *cf, ngx_command_t *cmd,
         }
 
         *name = value[i];
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* a time, with cmd->post also 0 and "off" */
-
-char *
-ngx_http_gateway_websocket_set_time(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    ngx_str_t   *value;
-    ngx_msec_t  *time;
-
-    time = (ngx_msec_t *) ((char *) conf + cmd->offset);
-
-    if (*time != NGX_CONF_UNSET_MSEC) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (cmd->post && ngx_strcmp(value[1].data, "off") == 0) {
-        *time = 0;
-        return NGX_CONF_OK;
-    }
-
-    *time = ngx_parse_time(&value[1], 0);
-
-    if (*time == (ngx_msec_t) NGX_ERROR || (*time == 0 && !cmd->post)) {
-        return ngx_http_gateway_websocket_invalid(cf, cmd, &value[1],
-                                  cmd->post ? "a time, or \"off\""
-                                            : "a time greater than 0");
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-char *
-ngx_http_gateway_websocket_set_size(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    size_t     *size;
-    ngx_str_t  *value;
-
-    size = (size_t *) ((char *) conf + cmd->offset);
-
-    if (*size != NGX_CONF_UNSET_SIZE) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    *size = ngx_parse_size(&value[1]);
-
-    if (*size == (size_t) NGX_ERROR || *size == 0) {
-        return ngx_http_gateway_websocket_invalid(cf, cmd, &value[1],
-                                                  "a size greater than 0");
     }
 
     return NGX_CONF_OK;
@@ -615,7 +553,7 @@ ngx_http_gateway_websocket_set_bitmask(ngx_conf_t *cf, ngx_command_t *cmd,
 
         *p = '\0';
 
-        return ngx_http_gateway_websocket_invalid(cf, cmd, &value[i],
+        return ngx_http_gateway_set_invalid(cf, cmd, &value[i],
                                                   (char *) list);
     }
 
@@ -651,15 +589,3 @@ ngx_http_gateway_websocket_set_passwords(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 #endif
-
-
-static char *
-ngx_http_gateway_websocket_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, char *allowed)
-{
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid value \"%V\" in \"%V\", it must be %s",
-                       value, &cmd->name, allowed);
-
-    return NGX_CONF_ERROR;
-}

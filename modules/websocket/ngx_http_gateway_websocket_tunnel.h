@@ -113,8 +113,8 @@ struct ngx_http_gateway_websocket_guard_s {
 #pragma GCC visibility push(hidden)
 
 /*
- * Makes what a tunnel of "r" will need, in r->pool.  Returns NULL when there is
- * no memory.
+ * Makes what a tunnel of "r" will need, and frees with r->pool.  Returns NULL
+ * when there is no memory.
  */
 
 ngx_http_gateway_websocket_guard_t *ngx_http_gateway_websocket_tunnel_create(

@@ -162,9 +162,7 @@ for my $name (qw( connect_timeout send_timeout read_timeout )) {
 # Numbers
 
 for my $name (qw( next_upstream_tries ssl_verify_depth )) {
-    refused("gateway_websocket_$name $_;",
-            qr/^(?:"gateway_websocket_$name" directive )?invalid number/)
-        for qw( -1 a 1.5 );
+    invalid($name, $_, 'a number, 0 or greater') for qw( -1 a 1.5 );
     taken("gateway_websocket_$name 0;");
 }
 
