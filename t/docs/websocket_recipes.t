@@ -257,6 +257,9 @@ recipe('TLS to the service', sub {
     is($answer->{content}, '{"quote":1}', 'a message');
     is(($backend->last('/quotes/'))->{notes}[0], 'quotes.example.net',
        'with this host');
+
+    is(get(url('/quotes/tuned/'))->{content}, '{"quote":1}',
+       'a message of a connection that is tuned');
 });
 
 recipe('Compressed messages', sub {

@@ -187,6 +187,7 @@ sub complete {
     $text =~ s/^load_module\b.*\n//mg;
     $text =~ s{/etc/nginx/keys/[\w.-]+\.(jwks|pem)}{$dir/keys/stand-in.$1}g;
     $text =~ s{/etc/nginx/tls/[\w.-]+\.crt}{(tls_certificate())[0]}ge;
+    $text =~ s{/etc/nginx/tls/[\w.-]+\.key}{(tls_certificate())[1]}ge;
     $text =~ s{/etc/nginx/htpasswd}{$dir/htpasswd}g;
     $text =~ s{/usr/share/nginx/html}{$dir/html}g;
     $text =~ s{/var/(?:log|cache)/nginx/}{$dir/}g;
