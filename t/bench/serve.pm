@@ -23,7 +23,7 @@ use constant {
     RATIO   => 1.3,
 
     # pushpin: times as many messages in a CPU second, as a target
-    TIMES   => 5,
+    TIMES    => 5,
     ATTEMPTS => 3,
 
     # idle: sockets, how many of them open at once, and how often; the most

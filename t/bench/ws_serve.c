@@ -127,11 +127,7 @@ main(int argc, char **argv)
     struct rlimit   limit;
 
     if (argc < 7) {
-        fprintf(stderr,
-            "usage: ws_serve pipe PORT PATH SIZE OUTSTANDING MARK...\n"
-            "       ws_serve group PORT PATH SIZE CONNECTIONS PUSH ROUNDS\n"
-            "       ws_serve id PORT PATH SIZE CONNECTIONS PUSH COUNT RATE\n");
-        return 2;
+        fail("arguments are missing: see the comment in its source");
     }
 
     port = argv[2];
@@ -157,13 +153,8 @@ main(int argc, char **argv)
     }
 
     if (strcmp(argv[1], "pipe") == 0) {
-
-        if (n > OUTSTANDING) {
-            fail("more than %d outstanding", OUTSTANDING);
-        }
-
         open_all(sockets, 1);
-        pipe_messages(sockets, n, argv + 6);
+        pipe_messages(sockets, n < OUTSTANDING ? n : OUTSTANDING, argv + 6);
 
     } else if (strcmp(argv[1], "group") == 0 && argc == 8) {
         open_all(sockets, n);
@@ -531,13 +522,14 @@ open_all(connection_t *sockets, int n)
 static void
 ask_worker(connection_t *c)
 {
-    int    len;
-    char  *p, text[HEAD];
-    size_t n;
+    int      len;
+    char    *p, text[HEAD];
+    size_t   n;
 
     if (c == &pusher) {
         len = snprintf(text, HEAD, "GET %s HTTP/1.1\r\n"
                        "Host: bench.example\r\n\r\n", push);
+
     } else {
         len = 6;
         memcpy(text, "\x81\x80\0\0\0", 6);
@@ -592,19 +584,17 @@ start(connection_t *c, size_t room)
         fail("socket(): %s", strerror(errno));
     }
 
-    if (connect(c->fd, (struct sockaddr *) &sin, sizeof(sin)) != 0) {
+    ev.events = EPOLLIN;
+    ev.data.ptr = c;
+
+    if (connect(c->fd, (struct sockaddr *) &sin, sizeof(sin)) != 0
+        || epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &ev) != 0)
+    {
         fail("connect(): %s", strerror(errno));
     }
 
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
-
-    ev.events = EPOLLIN;
-    ev.data.ptr = c;
-
-    if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &ev) != 0) {
-        fail("epoll_ctl(): %s", strerror(errno));
-    }
 }
 
 
@@ -791,8 +781,6 @@ frame_header(uint8_t *out, size_t len)
 }
 
 
-/* what is said is little: the socket's buffer has room, or soon will */
-
 static void
 say(connection_t *c, const char *data, size_t len)
 {
@@ -800,6 +788,8 @@ say(connection_t *c, const char *data, size_t len)
 
     while (len) {
         n = send(c->fd, data, len, MSG_NOSIGNAL);
+
+        /* it is little: there is room, or soon will be */
 
         if (n == -1 && errno == EAGAIN) {
             usleep(100);
