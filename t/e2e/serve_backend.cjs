@@ -7,6 +7,8 @@
 const http = require('http');
 const readline = require('readline');
 
+const ID = 'gateway-connection-id';
+
 
 class Backend {
 
@@ -26,7 +28,7 @@ class Backend {
         return this.server.address().port;
     }
 
-    // seen: requests, ids: what became of each connection
+    // seen: requests, ids: what became of each connection that was accepted
 
     forget() {
         this.seen = [];
@@ -37,9 +39,9 @@ class Backend {
         const { headers, method, url } = request;
         const chunks = [];
         const one = { method, url, headers, body: null, from: Date.now(),
-                      id: headers['gateway-connection-id'],
+                      id: headers[ID],
                       event: headers['gateway-event'], raw: request.rawHeaders,
-                      accepted: false, to: 0 };
+                      to: 0 };
 
         this.seen.push(one);
         this.count(one);
@@ -75,8 +77,10 @@ class Backend {
                          : Buffer.from(answer.text || '');
 
             response.statusCode = answer.status || 200;
-            one.accepted = one.event == 'connect'
-                           && response.statusCode < 300;
+
+            if (one.event == 'connect' && response.statusCode >= 300) {
+                this.ids.delete(one.id);
+            }
 
             if (answer.chunked) {
                 response.write(body.subarray(0, 1));
@@ -118,6 +122,8 @@ class Backend {
             return { headers: [['Content-Type', 'application/json']],
                      text: JSON.stringify({ as: pathname.slice(4),
                                             got: body.toString(),
+                                            id: headers[ID],
+                                            user: headers['x-user'],
                                             backend: this.name }) };
         }
 

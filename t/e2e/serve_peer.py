@@ -103,7 +103,9 @@ class Backend(http.server.BaseHTTPRequestHandler):
 
         if path.startswith('/as/'):
             return dict(headers=[['Content-Type', 'application/json']],
-                        text=json.dumps(dict(id=path[4:])))
+                        text=json.dumps(dict(
+                            {'as': path[4:]}, id=one['id'],
+                            got=one['body'].decode())))
 
         if one['headers']['content-type'] == 'application/json':
             message = json.loads(one['body'])

@@ -39,7 +39,7 @@ my %SERVE = (
     plain => 'gateway_websocket_serve /_b/do;'
              . ' gateway_websocket_connect off;'
              . ' gateway_websocket_disconnect off;',
-    head => 'gateway_websocket_serve /_b/head?a=$arg_a;',
+    head => 'gateway_websocket_serve /_b/head?a=$arg_a zone=table;',
     deflate => 'gateway_websocket_deflate on;',
     small => 'gateway_websocket_max_message 1k;',
     smalldeflate => 'gateway_websocket_max_message 1k;'
