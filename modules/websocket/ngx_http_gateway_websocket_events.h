@@ -96,8 +96,8 @@ ngx_int_t ngx_http_gateway_websocket_events_check(u_char *p, u_char *last,
  *
  * Returns NGX_OK, or NGX_DECLINED when they must not be sent as a Close frame,
  * RFC 6455, sections 5.5.1 and 7.4: the code is not one to be sent, the reason
- * is too long or not UTF-8.  Code 0, which libraries write for a close without
- * a code, is as no code.
+ * is too long or not UTF-8; *code is 1011 then.  Code 0, which libraries write
+ * for a close without a code, is as no code.
  */
 
 ngx_int_t ngx_http_gateway_websocket_event_close(

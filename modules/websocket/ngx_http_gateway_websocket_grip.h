@@ -63,7 +63,7 @@ typedef struct {
     ngx_str_t     id;          /* data.data is NULL when there is none */
 
     /* TEXT, BINARY, PING or PONG with "data", or CLOSE with "code", which may
-     * be sent or is NGX_HTTP_GATEWAY_WEBSOCKET_NO_STATUS, and "reason" */
+     * be sent, default 1000, and "reason" */
 
     ngx_uint_t    opcode;
     ngx_str_t     data;
@@ -102,7 +102,7 @@ ngx_int_t ngx_http_gateway_websocket_grip_extension(ngx_pool_t *pool,
  * Tells what a message "data", TEXT or BINARY as "opcode" says, of a service
  * is where GRIP was agreed on: a TEXT that begins with "c:" is for the gateway,
  * whatever else begins with "prefix" is, without it, for the client, and the
- * rest is to be dropped.
+ * rest is to be dropped.  Whether a text is UTF-8 is not looked at.
  *
  * Returns NGX_OK with *grip set, its strings being parts of "data" or memory
  * of "pool"; or NGX_ERROR when there is no memory.
