@@ -144,7 +144,7 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get('Content-Length', 0)))
 
-        self.query = parse_qs(url.query)
+        self.query = parse_qs(url.query, keep_blank_values=True)
         self.connection = self.headers['Gateway-Connection-Id']
         self.state = dict(pair.split('=', 1) for pair in
                           self.headers.get('Gateway-State', '').split('; ')
