@@ -119,7 +119,8 @@ class Backend {
         }
 
         if (pathname.startsWith('/as/')) {
-            return { headers: [['Content-Type', 'application/json']],
+            return { status: Number(args.get('status') || 200),
+                     headers: [['Content-Type', 'application/json']],
                      text: JSON.stringify({ as: pathname.slice(4),
                                             got: body.toString(),
                                             id: headers[ID],

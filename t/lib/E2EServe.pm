@@ -19,7 +19,8 @@ package E2EServe;
 #                  text or base64, delay, die}} is answered with this, any
 #                  other comes back as it is
 #     /head        is answered with the header fields that the backend got
-#     /as/NAME     is answered with the name and the message
+#     /as/NAME     is answered with the name, the message and the id; with
+#                  ?status=S by serve_backend.cjs also with that status
 #     /disconnect  is answered with 204
 
 use strict;
