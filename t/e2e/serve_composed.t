@@ -45,6 +45,7 @@ gateway_jwt_issuer corp {
 }
 
 gateway_limit_zone \$gateway_jwt_claim_sub zone=by_user:1m rate=1r/h burst=12;
+gateway_limit_zone \$gateway_jwt_claim_sub zone=by_page:1m rate=1r/h burst=2;
 limit_req_zone \$gateway_jwt_claim_sub zone=messages:1m rate=1r/m;
 limit_conn_zone \$arg_few zone=few:1m;
 
@@ -81,6 +82,7 @@ server {
         gateway_websocket_route /action broken /_broken;
         gateway_websocket_route /action wrong /_wrong;
         gateway_websocket_route /action limited /_limited;
+        gateway_websocket_route /action charged /_charged;
         gateway_websocket_route /action fallback /_fallback;
         gateway_websocket_route /action file /_file;
         gateway_websocket_route /action nothing /_nothing;
@@ -180,6 +182,12 @@ server {
         limit_req zone=messages burst=2 nodelay;
         limit_req_status 429;
         proxy_pass http://both/as/limited;
+    }
+
+    location = /_charged {
+        internal;
+        gateway_limit zone=by_page;
+        proxy_pass http://both/as/charged;
     }
 
     location = /_fallback {
@@ -365,6 +373,13 @@ for my $scheme (qw( http https )) {
        'limited limited limited 429 429', 'limit_req, of each message');
     is_deeply($limited[4], failed(429, 'Too Many Requests'),
               'limit_req: the error');
+
+    @limited = map { said($ws, '{"action":"charged"}') } 1 .. 3;
+
+    is(join(' ', map { $_->{as} // $_->{error}{status} } @limited),
+       'charged charged 429', 'gateway_limit, of each message');
+    is($limited[2]{error}{body}{'violated-policies'}[0], 'by_page',
+       'gateway_limit: the error');
     is(said($ws, 'x')->{'x-user'}, 'dave', 'others are not limited');
 
     my $other = served('/app/', headers => [
