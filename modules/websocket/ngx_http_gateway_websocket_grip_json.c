@@ -265,9 +265,9 @@ ngx_http_gateway_websocket_grip_base64(ngx_pool_t *pool, ngx_str_t *text,
 
     src.len = p - src.data;
 
-    /* nginx looks at nothing behind it */
+    /* nginx does not look at it, nor at what is behind it */
 
-    if (ngx_strlchr(src.data, p, '=') != NULL) {
+    if ((i && (src.len + i) % 4) || ngx_strlchr(src.data, p, '=') != NULL) {
         return NGX_DECLINED;
     }
 
