@@ -18,7 +18,6 @@
 #include "ngx_http_gateway_problem.h"
 
 
-static ngx_str_t *ngx_http_gateway_problem_title(ngx_uint_t status);
 static ngx_int_t ngx_http_gateway_problem_instance(ngx_http_request_t *r,
     ngx_str_t *instance);
 
@@ -33,10 +32,15 @@ static ngx_http_gateway_problem_title_t  ngx_http_gateway_problem_titles[] = {
     { NGX_HTTP_BAD_REQUEST, ngx_string("Bad Request") },
     { NGX_HTTP_UNAUTHORIZED, ngx_string("Unauthorized") },
     { NGX_HTTP_FORBIDDEN, ngx_string("Forbidden") },
+    { NGX_HTTP_NOT_FOUND, ngx_string("Not Found") },
     { NGX_HTTP_NOT_ALLOWED, ngx_string("Method Not Allowed") },
     { NGX_HTTP_CONFLICT, ngx_string("Conflict") },
+    { 410, ngx_string("Gone") },
     { NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, ngx_string("Content Too Large") },
+    { NGX_HTTP_UNSUPPORTED_MEDIA_TYPE, ngx_string("Unsupported Media Type") },
+    { 422, ngx_string("Unprocessable Content") },
     { 426, ngx_string("Upgrade Required") },
+    { NGX_HTTP_TOO_MANY_REQUESTS, ngx_string("Too Many Requests") },
     { NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_string("Internal Server Error") },
     { NGX_HTTP_BAD_GATEWAY, ngx_string("Bad Gateway") },
     { NGX_HTTP_SERVICE_UNAVAILABLE, ngx_string("Service Unavailable") },
@@ -169,7 +173,7 @@ ngx_http_gateway_problem_body(ngx_http_request_t *r,
 }
 
 
-static ngx_str_t *
+ngx_str_t *
 ngx_http_gateway_problem_title(ngx_uint_t status)
 {
     ngx_http_gateway_problem_title_t  *t;

@@ -149,7 +149,7 @@ ngx_http_gateway_subrequest_drops(ngx_str_t *lowcase)
 
 
 ngx_int_t
-ngx_http_gateway_subrequests(ngx_http_request_t *r,
+ngx_http_gateway_subrequests(ngx_http_request_t *r, ngx_pool_t *pool,
     ngx_http_gateway_subrequests_t *s, ngx_array_t *variables)
 {
     ngx_str_t         lowcase;
@@ -159,7 +159,7 @@ ngx_http_gateway_subrequests(ngx_http_request_t *r,
 
     s->variables = variables;
 
-    s->empty = ngx_pcalloc(r->pool, sizeof(ngx_http_request_body_t));
+    s->empty = ngx_pcalloc(pool, sizeof(ngx_http_request_body_t));
     if (s->empty == NULL) {
         return NGX_ERROR;
     }
@@ -178,7 +178,7 @@ ngx_http_gateway_subrequests(ngx_http_request_t *r,
         n += part->nelts;
     }
 
-    s->headers = ngx_palloc(r->pool, (n + 1) * sizeof(ngx_table_elt_t));
+    s->headers = ngx_palloc(pool, (n + 1) * sizeof(ngx_table_elt_t));
     if (s->headers == NULL) {
         return NGX_ERROR;
     }

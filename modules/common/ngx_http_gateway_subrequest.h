@@ -85,12 +85,13 @@ ngx_array_t *ngx_http_gateway_subrequest_variables(ngx_cycle_t *cycle);
 ngx_uint_t ngx_http_gateway_subrequest_drops(ngx_str_t *lowcase);
 
 /*
- * Prepares "s" for the subrequests of "r", in r->pool: picks the header fields
+ * Prepares "s" for the subrequests of "r", in "pool": picks the header fields
  * that are passed on.  Returns NGX_OK, or NGX_ERROR when there is no memory.
  */
 
 ngx_int_t ngx_http_gateway_subrequests(ngx_http_request_t *r,
-    ngx_http_gateway_subrequests_t *s, ngx_array_t *variables);
+    ngx_pool_t *pool, ngx_http_gateway_subrequests_t *s,
+    ngx_array_t *variables);
 
 /*
  * Starts a subrequest; it runs as soon as posted requests do.  The handler of
