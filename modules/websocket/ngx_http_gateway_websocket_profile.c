@@ -1,0 +1,569 @@
+
+/*
+ * Copyright (C) ngx_gateway authors
+ */
+
+
+/*
+ * Owns what a handshake leaves behind for the requests that are made of its
+ * client's messages: header fields, addresses, values of variables.  The
+ * request of the handshake may be gone when they are made.
+ */
+
+
+#include "ngx_http_gateway_websocket_serve.h"
+
+
+static ngx_int_t ngx_http_gateway_websocket_profile_fields(
+    ngx_http_gateway_websocket_session_t *s, ngx_http_request_t *r,
+    ngx_http_gateway_subrequests_t *all);
+static ngx_uint_t ngx_http_gateway_websocket_profile_drops(
+    ngx_http_gateway_websocket_session_t *s, ngx_table_elt_t *h);
+static ngx_int_t ngx_http_gateway_websocket_profile_set(
+    ngx_http_gateway_websocket_session_t *s, ngx_http_request_t *r);
+static ngx_int_t ngx_http_gateway_websocket_profile_headers_in(
+    ngx_http_gateway_websocket_session_t *s, ngx_http_request_t *r);
+static ngx_int_t ngx_http_gateway_websocket_profile_values(
+    ngx_http_gateway_websocket_session_t *s, ngx_http_request_t *r);
+static ngx_int_t ngx_http_gateway_websocket_profile_addresses(
+    ngx_http_gateway_websocket_session_t *s, ngx_connection_t *c);
+static ngx_int_t ngx_http_gateway_websocket_profile_str(ngx_pool_t *pool,
+    ngx_str_t *dst, ngx_str_t *src);
+
+
+ngx_array_t *
+ngx_http_gateway_websocket_profile_variables(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                  i, *index;
+    ngx_array_t                *indices;
+    ngx_http_variable_t        *v;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    static ngx_str_t  claims = ngx_string("gateway_jwt_");
+
+    /* of "set", and $request_id */
+
+    indices = ngx_http_gateway_subrequest_variables(cycle);
+    if (indices == NULL) {
+        return NULL;
+    }
+
+    cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
+
+    v = cmcf->variables.elts;
+
+    for (i = 0; i < cmcf->variables.nelts; i++) {
+
+        if (v[i].name.len <= claims.len
+            || ngx_strncmp(v[i].name.data, claims.data, claims.len) != 0)
+        {
+            continue;
+        }
+
+        index = ngx_array_push(indices);
+        if (index == NULL) {
+            return NULL;
+        }
+
+        *index = i;
+    }
+
+    return indices;
+}
+
+
+ngx_int_t
+ngx_http_gateway_websocket_profile(ngx_http_gateway_websocket_session_t *s,
+    ngx_http_request_t *r)
+{
+    ngx_int_t                              rc;
+    ngx_pool_t                            *temp;
+    ngx_http_core_srv_conf_t              *cscf;
+    ngx_http_gateway_subrequests_t         all;
+    ngx_http_gateway_websocket_profile_t  *pr;
+
+    pr = ngx_pcalloc(s->pool, sizeof(ngx_http_gateway_websocket_profile_t));
+    if (pr == NULL) {
+        return NGX_ERROR;
+    }
+
+    s->profile = pr;
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+
+    pr->hc.conf_ctx = cscf->ctx;
+    pr->hc.addr_conf = r->http_connection->addr_conf;
+
+    pr->number = r->connection->number;
+    pr->listening = r->connection->listening;
+    pr->log_handler = r->connection->log->handler;
+
+    temp = ngx_create_pool(2048, r->connection->log);
+    if (temp == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_gateway_subrequests(r, temp, &all, NULL);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_gateway_websocket_profile_fields(s, r, &all);
+    }
+
+    ngx_destroy_pool(temp);
+
+    if (rc != NGX_OK
+        || ngx_http_gateway_websocket_profile_values(s, r) != NGX_OK
+        || ngx_http_gateway_websocket_profile_addresses(s, r->connection)
+           != NGX_OK
+        || ngx_http_gateway_websocket_profile_str(s->pool, &pr->request_line,
+                                                  &r->request_line)
+           != NGX_OK
+        || ngx_http_gateway_websocket_profile_str(s->pool, &pr->unparsed_uri,
+                                                  &r->unparsed_uri)
+           != NGX_OK
+        || ngx_http_gateway_websocket_profile_str(s->pool, &pr->uri, &r->uri)
+           != NGX_OK
+        || ngx_http_gateway_websocket_profile_str(s->pool, &pr->args, &r->args)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_websocket_profile_fields(
+    ngx_http_gateway_websocket_session_t *s, ngx_http_request_t *r,
+    ngx_http_gateway_subrequests_t *all)
+{
+    ngx_str_t                        name;
+    ngx_uint_t                       i, n;
+    ngx_table_elt_t                 *h;
+    ngx_http_gateway_subrequests_t  *sub;
+
+    sub = &s->profile->subrequests;
+
+    n = all->nplain + (s->conf->fields ? s->conf->fields->nelts : 0);
+
+    sub->headers = ngx_palloc(s->pool, (n + 1) * sizeof(ngx_table_elt_t));
+    sub->empty = ngx_pcalloc(s->pool, sizeof(ngx_http_request_body_t));
+
+    if (sub->headers == NULL || sub->empty == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < all->nplain; i++) {
+
+        if (ngx_http_gateway_websocket_profile_drops(s, &all->headers[i])) {
+            continue;
+        }
+
+        h = &sub->headers[sub->nplain++];
+
+        *h = all->headers[i];
+        name = h->key;
+
+        h->lowcase_key = ngx_pnalloc(s->pool, name.len);
+
+        if (h->lowcase_key == NULL
+            || ngx_http_gateway_websocket_profile_str(s->pool, &h->key, &name)
+               != NGX_OK
+            || ngx_http_gateway_websocket_profile_str(s->pool, &h->value,
+                                                      &all->headers[i].value)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        ngx_strlow(h->lowcase_key, h->key.data, h->key.len);
+    }
+
+    if (ngx_http_gateway_websocket_profile_set(s, r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    sub->nheaders = sub->nplain;
+
+    return ngx_http_gateway_websocket_profile_headers_in(s, r);
+}
+
+
+/* those of the handshake itself, and what only the gateway may say */
+
+static ngx_uint_t
+ngx_http_gateway_websocket_profile_drops(
+    ngx_http_gateway_websocket_session_t *s, ngx_table_elt_t *h)
+{
+    ngx_uint_t  i;
+
+    static ngx_str_t  names[] = {
+        ngx_string("sec-websocket-key"),
+        ngx_string("sec-websocket-version"),
+        ngx_string("sec-websocket-extensions"),
+        ngx_string("sec-websocket-accept"),
+        ngx_null_string
+    };
+
+    static ngx_str_t  events[] = {
+        ngx_string("accept"),
+        ngx_string("connection-id"),
+        ngx_string("keep-alive-interval"),
+        ngx_null_string
+    };
+
+    if (h->key.len > 8
+        && ngx_strncmp(h->lowcase_key, "gateway-", 8) == 0)
+    {
+        return 1;
+    }
+
+    for (i = 0; names[i].len; i++) {
+        if (names[i].len == h->key.len
+            && ngx_strncmp(names[i].data, h->lowcase_key, h->key.len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    if (!s->conf->events) {
+        return 0;
+    }
+
+    if (h->key.len > 5 && ngx_strncmp(h->lowcase_key, "meta-", 5) == 0) {
+        return 1;
+    }
+
+    for (i = 0; events[i].len; i++) {
+        if (events[i].len == h->key.len
+            && ngx_strncmp(events[i].data, h->lowcase_key, h->key.len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* gateway_websocket_set_header */
+
+static ngx_int_t
+ngx_http_gateway_websocket_profile_set(ngx_http_gateway_websocket_session_t *s,
+    ngx_http_request_t *r)
+{
+    ngx_str_t                            value;
+    ngx_uint_t                           i, j, n;
+    ngx_table_elt_t                     *h;
+    ngx_http_gateway_subrequests_t      *sub;
+    ngx_http_gateway_websocket_field_t  *field;
+
+    if (s->conf->fields == NULL) {
+        return NGX_OK;
+    }
+
+    sub = &s->profile->subrequests;
+    field = s->conf->fields->elts;
+
+    for (i = 0; i < s->conf->fields->nelts; i++) {
+
+        for (j = 0, n = 0; j < sub->nplain; j++) {
+            h = &sub->headers[j];
+
+            if (h->key.len != field[i].name.len
+                || ngx_strncasecmp(h->key.data, field[i].name.data, h->key.len)
+                   != 0)
+            {
+                sub->headers[n++] = *h;
+            }
+        }
+
+        sub->nplain = n;
+
+        if (ngx_http_complex_value(r, &field[i].value, &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (value.len == 0) {
+            continue;
+        }
+
+        h = &sub->headers[sub->nplain++];
+
+        ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+        h->key = field[i].name;
+        h->lowcase_key = ngx_pnalloc(s->pool, h->key.len);
+
+        if (h->lowcase_key == NULL
+            || ngx_http_gateway_websocket_profile_str(s->pool, &h->value,
+                                                      &value)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        h->hash = ngx_hash_strlow(h->lowcase_key, h->key.data, h->key.len);
+    }
+
+    return NGX_OK;
+}
+
+
+/* what core knows of header fields, of these and in memory of the session */
+
+static ngx_int_t
+ngx_http_gateway_websocket_profile_headers_in(
+    ngx_http_gateway_websocket_session_t *s, ngx_http_request_t *r)
+{
+    ngx_uint_t                             i;
+    ngx_table_elt_t                       *h;
+    ngx_http_header_t                     *hh;
+    ngx_http_request_t                    *fake;
+    ngx_http_core_main_conf_t             *cmcf;
+    ngx_http_gateway_websocket_profile_t  *pr;
+
+    pr = s->profile;
+
+    fake = ngx_calloc(sizeof(ngx_http_request_t), s->log);
+    if (fake == NULL) {
+        return NGX_ERROR;
+    }
+
+    fake->pool = s->pool;
+    fake->connection = r->connection;
+    fake->main_conf = r->main_conf;
+    fake->srv_conf = r->srv_conf;
+    fake->loc_conf = r->loc_conf;
+    fake->headers_in.content_length_n = -1;
+    fake->headers_in.keep_alive_n = -1;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    h = pr->subrequests.headers;
+
+    for (i = 0; i < pr->subrequests.nplain; i++) {
+
+        hh = ngx_hash_find(&cmcf->headers_in_hash, h[i].hash,
+                           h[i].lowcase_key, h[i].key.len);
+
+        if (hh == NULL) {
+            continue;
+        }
+
+        ngx_http_gateway_unlink_header(&h[i]);
+
+        /* that of Host would look for the server once more */
+
+        if (hh->offset == offsetof(ngx_http_headers_in_t, host)) {
+            fake->headers_in.host = &h[i];
+            continue;
+        }
+
+        if (hh->handler && hh->handler(fake, &h[i], hh->offset) != NGX_OK) {
+            ngx_free(fake);
+            return NGX_ERROR;
+        }
+    }
+
+    pr->headers_in = fake->headers_in;
+
+    ngx_free(fake);
+
+    if (pr->headers_in.user_agent) {
+        s->user_agent = pr->headers_in.user_agent->value;
+    }
+
+    return ngx_http_gateway_websocket_profile_str(s->pool,
+                                                  &pr->headers_in.server,
+                                                  &r->headers_in.server);
+}
+
+
+static ngx_int_t
+ngx_http_gateway_websocket_profile_values(
+    ngx_http_gateway_websocket_session_t *s, ngx_http_request_t *r)
+{
+    ngx_str_t                                src, dst;
+    ngx_uint_t                               i, *index;
+    ngx_array_t                             *indices;
+    ngx_http_variable_t                     *var;
+    ngx_http_variable_value_t               *vv, *values;
+    ngx_http_core_main_conf_t               *cmcf;
+    ngx_http_gateway_websocket_main_conf_t  *wmcf;
+
+    wmcf = ngx_http_get_module_main_conf(r, ngx_http_gateway_websocket_module);
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    indices = wmcf->variables;
+    index = indices->elts;
+    var = cmcf->variables.elts;
+
+    values = ngx_pcalloc(s->pool, (indices->nelts + 1)
+                                  * sizeof(ngx_http_variable_value_t));
+    if (values == NULL) {
+        return NGX_ERROR;
+    }
+
+    s->profile->subrequests.variables = indices;
+    s->profile->variables = values;
+
+    for (i = 0; i < indices->nelts; i++) {
+
+        vv = &r->variables[index[i]];
+
+        if (!vv->valid && !vv->not_found) {
+
+            /* a variable of "set" that is not set has to stay so */
+
+            if (var[index[i]].flags & NGX_HTTP_VAR_WEAK) {
+                continue;
+            }
+
+            vv = ngx_http_get_indexed_variable(r, index[i]);
+            if (vv == NULL) {
+                return NGX_ERROR;
+            }
+        }
+
+        src.len = vv->len;
+        src.data = vv->data;
+
+        if (ngx_http_gateway_websocket_profile_str(s->pool, &dst, &src)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        values[i] = *vv;
+        values[i].data = dst.data;
+        values[i].no_cacheable = 0;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_websocket_profile_addresses(
+    ngx_http_gateway_websocket_session_t *s, ngx_connection_t *c)
+{
+    ngx_http_gateway_websocket_profile_t  *pr;
+
+    pr = s->profile;
+
+    pr->sockaddr = ngx_palloc(s->pool, c->socklen);
+    if (pr->sockaddr == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(pr->sockaddr, c->sockaddr, c->socklen);
+    pr->socklen = c->socklen;
+
+    /* for a listening socket of any address it is asked of the client's */
+
+    if (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    pr->local_sockaddr = ngx_palloc(s->pool, c->local_socklen);
+    if (pr->local_sockaddr == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(pr->local_sockaddr, c->local_sockaddr, c->local_socklen);
+    pr->local_socklen = c->local_socklen;
+
+    return ngx_http_gateway_websocket_profile_str(s->pool, &pr->addr_text,
+                                                  &c->addr_text);
+}
+
+
+ngx_int_t
+ngx_http_gateway_websocket_profile_orphan(
+    ngx_http_gateway_websocket_session_t *s, ngx_http_core_srv_conf_t *cscf,
+    ngx_str_t *addr)
+{
+    size_t                                   len;
+    ngx_addr_t                               parsed;
+    ngx_listening_t                         *ls;
+    ngx_http_gateway_websocket_profile_t    *pr;
+    ngx_http_gateway_websocket_main_conf_t  *wmcf;
+
+    static struct sockaddr  unknown = { .sa_family = AF_UNIX };
+
+    pr = ngx_pcalloc(s->pool, sizeof(ngx_http_gateway_websocket_profile_t));
+    if (pr == NULL) {
+        return NGX_ERROR;
+    }
+
+    s->profile = pr;
+
+    wmcf = ngx_http_cycle_get_module_main_conf(ngx_cycle,
+                                           ngx_http_gateway_websocket_module);
+
+    pr->subrequests.variables = wmcf->variables;
+    pr->subrequests.headers = ngx_palloc(s->pool, sizeof(ngx_table_elt_t));
+    pr->subrequests.empty = ngx_pcalloc(s->pool,
+                                        sizeof(ngx_http_request_body_t));
+    pr->variables = ngx_pcalloc(s->pool, (wmcf->variables->nelts + 1)
+                                         * sizeof(ngx_http_variable_value_t));
+
+    if (pr->subrequests.headers == NULL || pr->subrequests.empty == NULL
+        || pr->variables == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    pr->hc.conf_ctx = cscf->ctx;
+
+    ls = ngx_cycle->listening.elts;
+
+    pr->listening = ls;
+    pr->local_sockaddr = ls[0].sockaddr;
+    pr->local_socklen = ls[0].socklen;
+
+    pr->headers_in.content_length_n = -1;
+    pr->headers_in.keep_alive_n = -1;
+    pr->headers_in.server = cscf->server_name;
+
+    if (ngx_http_gateway_websocket_profile_str(s->pool, &pr->addr_text, addr)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    pr->sockaddr = &unknown;
+    pr->socklen = sizeof(sa_family_t);
+
+    ngx_str_set(&pr->request_line, "-");
+    ngx_str_set(&pr->uri, "/");
+    ngx_str_set(&pr->unparsed_uri, "/");
+
+    len = addr->len;
+
+    if (len && ngx_parse_addr(s->pool, &parsed, addr->data, len) == NGX_OK) {
+        pr->sockaddr = parsed.sockaddr;
+        pr->socklen = parsed.socklen;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_websocket_profile_str(ngx_pool_t *pool, ngx_str_t *dst,
+    ngx_str_t *src)
+{
+    dst->len = src->len;
+    dst->data = NULL;
+
+    if (src->len == 0) {
+        return NGX_OK;
+    }
+
+    dst->data = ngx_pstrdup(pool, src);
+
+    return (dst->data == NULL) ? NGX_ERROR : NGX_OK;
+}
