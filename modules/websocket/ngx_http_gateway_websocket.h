@@ -321,6 +321,14 @@ void ngx_http_gateway_websocket_accept(ngx_str_t *key, u_char *accept);
 ngx_int_t ngx_http_gateway_websocket_check_request(ngx_http_request_t *r);
 
 /*
+ * Refuses with 426 and the fields that belong to it, RFC 9110, section
+ * 15.5.22.  Returns the status.
+ */
+
+ngx_int_t ngx_http_gateway_websocket_upgrade_required(ngx_http_request_t *r,
+    char *detail);
+
+/*
  * Checks Origin.  Returns NGX_OK, or the status to answer with.
  */
 

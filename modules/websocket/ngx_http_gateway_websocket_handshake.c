@@ -157,6 +157,17 @@ ngx_http_gateway_websocket_check_version(ngx_http_request_t *r)
     ngx_str_set(&h->key, "Sec-WebSocket-Version");
     ngx_str_set(&h->value, "13");
 
+    return ngx_http_gateway_websocket_upgrade_required(r,
+                           "Only version 13 of the protocol is spoken here.");
+}
+
+
+ngx_int_t
+ngx_http_gateway_websocket_upgrade_required(ngx_http_request_t *r,
+    char *detail)
+{
+    ngx_table_elt_t  *h;
+
     h = ngx_http_gateway_push_header(&r->headers_out.headers);
     if (h == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -165,9 +176,19 @@ ngx_http_gateway_websocket_check_version(ngx_http_request_t *r)
     ngx_str_set(&h->key, "Upgrade");
     ngx_str_set(&h->value, "websocket");
 
+    /* beside core's own, RFC 9110, section 7.8 */
+
+    h = ngx_http_gateway_push_header(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_set(&h->key, "Connection");
+    ngx_str_set(&h->value, "upgrade");
+
     return ngx_http_gateway_websocket_refuse(r,
                            NGX_HTTP_GATEWAY_WEBSOCKET_UPGRADE_REQUIRED,
-                           "Only version 13 of the protocol is spoken here.");
+                           detail);
 }
 
 

@@ -462,7 +462,7 @@ ngx_http_gateway_websocket_intake_inflated(
 
     if (m->len + n > s->conf->max_message) {
         ps->code = NGX_HTTP_GATEWAY_WEBSOCKET_TOO_BIG;
-        ps->error = "message is too big";
+        ps->error = "message beyond gateway_websocket_max_message";
         return NGX_ERROR;
     }
 

@@ -72,7 +72,11 @@ ngx_http_gateway_websocket_messages_run(
     ngx_queue_t                           *q;
     ngx_http_gateway_websocket_message_t  *m;
 
-    while (s->nmessages && s->nexchanges < s->conf->concurrency) {
+    /* who does not read answers is not given more of them */
+
+    while (s->nmessages && s->nexchanges < s->conf->concurrency
+           && s->nframes < s->conf->max_queue)
+    {
 
         q = ngx_queue_head(&s->messages);
         ngx_queue_remove(q);

@@ -88,6 +88,11 @@ ngx_http_gateway_websocket_output_deflate(
                                            start + bound, 1)
         != NGX_OK)
     {
+        /* what would follow could not be inflated */
+
+        s->broken = 1;
+        ngx_http_gateway_websocket_session_wake(s);
+
         return NGX_ERROR;
     }
 
@@ -243,7 +248,11 @@ ngx_http_gateway_websocket_session_write_handler(ngx_event_t *ev)
         s->broken = 1;
     }
 
-    if (s->broken || s->phase == NGX_HTTP_GATEWAY_WEBSOCKET_CLOSING) {
+    /* messages may have waited for it, or the end of the connection */
+
+    if (s->broken || s->nmessages
+        || s->phase == NGX_HTTP_GATEWAY_WEBSOCKET_CLOSING)
+    {
         ngx_http_gateway_websocket_session_wake(s);
     }
 }

@@ -84,7 +84,7 @@ ngx_http_gateway_websocket_profile(ngx_http_gateway_websocket_session_t *s,
 
     pr = ngx_pcalloc(s->pool, sizeof(ngx_http_gateway_websocket_profile_t));
     if (pr == NULL) {
-        return NGX_ERROR;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     s->profile = pr;
@@ -100,19 +100,23 @@ ngx_http_gateway_websocket_profile(ngx_http_gateway_websocket_session_t *s,
 
     temp = ngx_create_pool(2048, r->connection->log);
     if (temp == NULL) {
-        return NGX_ERROR;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_gateway_subrequests(r, temp, &all, NULL);
+    if (ngx_http_gateway_subrequests(r, temp, &all, NULL) != NGX_OK) {
+        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
-    if (rc == NGX_OK) {
+    } else {
         rc = ngx_http_gateway_websocket_profile_fields(s, r, &all);
     }
 
     ngx_destroy_pool(temp);
 
-    if (rc != NGX_OK
-        || ngx_http_gateway_websocket_profile_values(s, r) != NGX_OK
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_gateway_websocket_profile_values(s, r) != NGX_OK
         || ngx_http_gateway_websocket_profile_addresses(s, r->connection)
            != NGX_OK
         || ngx_http_gateway_websocket_profile_str(s->pool, &pr->request_line,
@@ -126,7 +130,7 @@ ngx_http_gateway_websocket_profile(ngx_http_gateway_websocket_session_t *s,
         || ngx_http_gateway_websocket_profile_str(s->pool, &pr->args, &r->args)
            != NGX_OK)
     {
-        return NGX_ERROR;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return NGX_OK;
@@ -138,6 +142,7 @@ ngx_http_gateway_websocket_profile_fields(
     ngx_http_gateway_websocket_session_t *s, ngx_http_request_t *r,
     ngx_http_gateway_subrequests_t *all)
 {
+    ngx_int_t                        rc;
     ngx_str_t                        name;
     ngx_uint_t                       i, n;
     ngx_table_elt_t                 *h;
@@ -151,7 +156,7 @@ ngx_http_gateway_websocket_profile_fields(
     sub->empty = ngx_pcalloc(s->pool, sizeof(ngx_http_request_body_t));
 
     if (sub->headers == NULL || sub->empty == NULL) {
-        return NGX_ERROR;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     for (i = 0; i < all->nplain; i++) {
@@ -174,19 +179,22 @@ ngx_http_gateway_websocket_profile_fields(
                                                       &all->headers[i].value)
                != NGX_OK)
         {
-            return NGX_ERROR;
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
         ngx_strlow(h->lowcase_key, h->key.data, h->key.len);
     }
 
-    if (ngx_http_gateway_websocket_profile_set(s, r) != NGX_OK) {
-        return NGX_ERROR;
+    rc = ngx_http_gateway_websocket_profile_set(s, r);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     sub->nheaders = sub->nplain;
 
-    return ngx_http_gateway_websocket_profile_headers_in(s, r);
+    return (ngx_http_gateway_websocket_profile_headers_in(s, r) == NGX_OK)
+           ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
@@ -282,11 +290,23 @@ ngx_http_gateway_websocket_profile_set(ngx_http_gateway_websocket_session_t *s,
         sub->nplain = n;
 
         if (ngx_http_complex_value(r, &field[i].value, &value) != NGX_OK) {
-            return NGX_ERROR;
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
         if (value.len == 0) {
             continue;
+        }
+
+        for (j = 0; j < value.len; j++) {
+
+            if (value.data[j] == CR || value.data[j] == LF
+                || value.data[j] == '\0')
+            {
+                return ngx_http_gateway_websocket_refuse(r,
+                               NGX_HTTP_BAD_REQUEST,
+                               "A header field for the service would have a "
+                               "line break.");
+            }
         }
 
         h = &sub->headers[sub->nplain++];
@@ -301,7 +321,7 @@ ngx_http_gateway_websocket_profile_set(ngx_http_gateway_websocket_session_t *s,
                                                       &value)
                != NGX_OK)
         {
-            return NGX_ERROR;
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
         h->hash = ngx_hash_strlow(h->lowcase_key, h->key.data, h->key.len);

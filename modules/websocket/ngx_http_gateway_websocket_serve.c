@@ -73,10 +73,12 @@ ngx_http_gateway_websocket_serve_handler(ngx_http_request_t *r)
 
     ngx_str_null(&uri);
 
-    if (connect
-        && ngx_http_gateway_websocket_serve_uri(s, r, connect, &uri) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (connect) {
+        rc = ngx_http_gateway_websocket_serve_uri(s, r, connect, &uri);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     r->keepalive = 0;
@@ -154,15 +156,8 @@ ngx_http_gateway_websocket_serve_no_upgrade(ngx_http_request_t *r)
         return rc;
     }
 
-    if (ngx_http_gateway_websocket_serve_push(r, "Upgrade", "websocket")
-        != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_gateway_websocket_refuse(r,
-                           NGX_HTTP_GATEWAY_WEBSOCKET_UPGRADE_REQUIRED,
-                           "Only WebSockets are served here.");
+    return ngx_http_gateway_websocket_upgrade_required(r,
+                                         "Only WebSockets are served here.");
 }
 
 
@@ -244,10 +239,14 @@ ngx_http_gateway_websocket_serve_session(ngx_http_request_t *r,
         return rc;
     }
 
-    if (ngx_http_gateway_websocket_profile(s, r) != NGX_OK
-        || ngx_http_gateway_websocket_serve_uris(s, r) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    rc = ngx_http_gateway_websocket_profile(s, r);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_gateway_websocket_serve_uris(s, r);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     return ngx_http_gateway_websocket_serve_join(s, r);
@@ -260,57 +259,48 @@ static ngx_int_t
 ngx_http_gateway_websocket_serve_uris(ngx_http_gateway_websocket_session_t *s,
     ngx_http_request_t *r)
 {
+    ngx_int_t                               rc;
     ngx_uint_t                              i;
     ngx_http_gateway_websocket_route_t     *route;
     ngx_http_gateway_websocket_loc_conf_t  *wlcf;
 
     wlcf = s->conf;
 
-    if (ngx_http_gateway_websocket_serve_uri(s, r, wlcf->serve, &s->uri)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
+    rc = ngx_http_gateway_websocket_serve_uri(s, r, wlcf->serve, &s->uri);
+
+    if (rc == NGX_OK && wlcf->disconnect) {
+        rc = ngx_http_gateway_websocket_serve_uri(s, r, wlcf->disconnect,
+                                                  &s->disconnect);
     }
 
-    if (wlcf->disconnect
-        && ngx_http_gateway_websocket_serve_uri(s, r, wlcf->disconnect,
-                                                &s->disconnect)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (wlcf->routes == NULL) {
-        return NGX_OK;
+    if (rc != NGX_OK || wlcf->routes == NULL) {
+        return rc;
     }
 
     s->routes = ngx_palloc(s->pool, wlcf->routes->nelts * sizeof(ngx_str_t));
     if (s->routes == NULL) {
-        return NGX_ERROR;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     route = wlcf->routes->elts;
 
-    for (i = 0; i < wlcf->routes->nelts; i++) {
-
-        if (ngx_http_gateway_websocket_serve_uri(s, r, &route[i].uri,
-                                                 &s->routes[i])
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+    for (i = 0; rc == NGX_OK && i < wlcf->routes->nelts; i++) {
+        rc = ngx_http_gateway_websocket_serve_uri(s, r, &route[i].uri,
+                                                  &s->routes[i]);
     }
 
-    return NGX_OK;
+    return rc;
 }
 
+
+/* an empty one asks nobody; returns NGX_OK, or the status to answer with */
 
 static ngx_int_t
 ngx_http_gateway_websocket_serve_uri(ngx_http_gateway_websocket_session_t *s,
     ngx_http_request_t *r, ngx_http_complex_value_t *cv, ngx_str_t *uri)
 {
     ngx_str_t   value, path, args;
-    ngx_uint_t  flags;
+    ngx_uint_t  i, flags;
 
     if (cv->lengths == NULL) {
         *uri = cv->value;
@@ -318,14 +308,18 @@ ngx_http_gateway_websocket_serve_uri(ngx_http_gateway_websocket_session_t *s,
     }
 
     if (ngx_http_complex_value(r, cv, &value) != NGX_OK) {
-        return NGX_ERROR;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     uri->len = value.len;
     uri->data = ngx_pstrdup(s->pool, &value);
 
     if (uri->data == NULL) {
-        return NGX_ERROR;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (value.len == 0 && cv != s->conf->serve) {
+        return NGX_OK;
     }
 
     path = value;
@@ -338,7 +332,18 @@ ngx_http_gateway_websocket_serve_uri(ngx_http_gateway_websocket_session_t *s,
     {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "invalid URI \"%V\" of a served websocket", &value);
-        return NGX_ERROR;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* of variables there may be more in a URI than one request line */
+
+    for (i = 0; i < uri->len; i++) {
+
+        if (uri->data[i] <= 0x20 || uri->data[i] == 0x7f) {
+            return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
+                               "The URI for the service would have a space or "
+                               "a control character.");
+        }
     }
 
     return NGX_OK;
@@ -673,10 +678,6 @@ ngx_http_gateway_websocket_serve_refusal(
 
     } else if (ngx_http_gateway_websocket_serve_copy(x, r, names) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (status < NGX_HTTP_BAD_REQUEST) {
-        return status;
     }
 
     return ngx_http_gateway_websocket_refuse(r, status,

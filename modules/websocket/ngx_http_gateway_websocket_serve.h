@@ -259,8 +259,8 @@ void ngx_http_gateway_websocket_serve_connected(
 /* ngx_http_gateway_websocket_profile.c */
 
 /*
- * Makes s->profile of the handshake, which s->pool gets all memory of.
- * Returns NGX_OK, or NGX_ERROR.
+ * Makes s->profile of the handshake, in memory of s->pool.  Returns NGX_OK, or
+ * the status to answer with.
  */
 
 ngx_int_t ngx_http_gateway_websocket_profile(
