@@ -21,7 +21,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_http_gateway_json.h"
+#include "../common/ngx_http_gateway_json.h"
 
 
 /* what a message of the service is */

@@ -14,7 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_http_gateway_json.h"
+#include "../common/ngx_http_gateway_json.h"
 #include "ngx_http_gateway_websocket_frame.h"
 #include "ngx_http_gateway_websocket_grip.h"
 #include "ngx_http_gateway_websocket_grip_json.h"
