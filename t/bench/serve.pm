@@ -120,10 +120,6 @@ END
             proxy_pass http://answers;
             proxy_set_header Connection "";
         }
-
-        location /push/ {
-            gateway_websocket_push zone=bench;
-        }
 END
     );
 }
@@ -480,6 +476,10 @@ sub push_gateway {
 
         location = /push {
             return 200 \$pid;
+        }
+
+        location /push/ {
+            gateway_websocket_push zone=bench;
         }
 
         $grouped{server}
