@@ -121,8 +121,10 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                   used;       /* by some location */
-    ngx_array_t                 *variables;  /* ngx_uint_t, that requests to
-                                                services have values of */
+    ngx_array_t                 *variables;  /* ngx_uint_t: whose values of
+                                                a handshake are kept */
+    ngx_uint_t                   ninherited; /* the first of these are for
+                                                messages, too */
 } ngx_http_gateway_websocket_main_conf_t;
 
 

@@ -264,11 +264,11 @@ ngx_http_gateway_websocket_exchange_main(
     r->http_state = NGX_HTTP_PROCESS_REQUEST_STATE;
     r->valid_location = 1;
 
-    indices = pr->subrequests.variables;
+    indices = &pr->inherited;
     index = indices->elts;
 
     for (i = 0; i < indices->nelts; i++) {
-        r->variables[index[i]] = pr->variables[i];
+        r->variables[index[i]] = pr->values[i];
     }
 
     /* both are called before anything that they use is gone */
@@ -583,6 +583,10 @@ ngx_http_gateway_websocket_exchange_cleanup(void *data)
 
     ngx_queue_remove(&x->queue);
 
+    if (x->message) {
+        ngx_free(x->message);
+    }
+
     ngx_http_gateway_websocket_exchange_forget(x);
     ngx_http_gateway_websocket_session_wake(x->session);
 }
@@ -649,10 +653,6 @@ ngx_http_gateway_websocket_exchange_free(
 
     if (x->event.posted) {
         ngx_delete_posted_event(&x->event);
-    }
-
-    if (x->message) {
-        ngx_free(x->message);
     }
 
     x->ended = 1;

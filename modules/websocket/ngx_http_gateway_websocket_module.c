@@ -671,9 +671,7 @@ ngx_http_gateway_websocket_init_process(ngx_cycle_t *cycle)
     ngx_http_gateway_websocket_table_init();
     ngx_http_gateway_websocket_tell_init();
 
-    wmcf->variables = ngx_http_gateway_websocket_profile_variables(cycle);
-
-    if (wmcf->variables == NULL
+    if (ngx_http_gateway_websocket_profile_variables(cycle, wmcf) != NGX_OK
         || ngx_http_gateway_websocket_exchange_init_process(cycle) != NGX_OK
         || ngx_http_gateway_websocket_drain_init(cycle) != NGX_OK)
     {

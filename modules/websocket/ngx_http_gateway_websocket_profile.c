@@ -14,6 +14,8 @@
 #include "ngx_http_gateway_websocket_serve.h"
 
 
+static ngx_int_t ngx_http_gateway_websocket_profile_names(ngx_cycle_t *cycle,
+    ngx_array_t *indices, ngx_str_t *prefix, ngx_str_t *except);
 static ngx_int_t ngx_http_gateway_websocket_profile_fields(
     ngx_http_gateway_websocket_session_t *s, ngx_http_request_t *r,
     ngx_http_gateway_subrequests_t *all);
@@ -25,28 +27,51 @@ static ngx_int_t ngx_http_gateway_websocket_profile_headers_in(
     ngx_http_gateway_websocket_session_t *s, ngx_http_request_t *r);
 static ngx_int_t ngx_http_gateway_websocket_profile_values(
     ngx_http_gateway_websocket_session_t *s, ngx_http_request_t *r);
+static void ngx_http_gateway_websocket_profile_inherit(
+    ngx_http_gateway_websocket_profile_t *pr,
+    ngx_http_gateway_websocket_main_conf_t *wmcf);
 static ngx_int_t ngx_http_gateway_websocket_profile_addresses(
     ngx_http_gateway_websocket_session_t *s, ngx_connection_t *c);
 static ngx_int_t ngx_http_gateway_websocket_profile_str(ngx_pool_t *pool,
     ngx_str_t *dst, ngx_str_t *src);
 
 
-ngx_array_t *
-ngx_http_gateway_websocket_profile_variables(ngx_cycle_t *cycle)
+ngx_int_t
+ngx_http_gateway_websocket_profile_variables(ngx_cycle_t *cycle,
+    ngx_http_gateway_websocket_main_conf_t *wmcf)
 {
-    ngx_uint_t                  i, *index;
-    ngx_array_t                *indices;
-    ngx_http_variable_t        *v;
-    ngx_http_core_main_conf_t  *cmcf;
-
     static ngx_str_t  claims = ngx_string("gateway_jwt_");
+    static ngx_str_t  others = ngx_string("gateway_");
+    static ngx_str_t  own = ngx_string("gateway_websocket_");
 
     /* of "set", and $request_id */
 
-    indices = ngx_http_gateway_subrequest_variables(cycle);
-    if (indices == NULL) {
-        return NULL;
+    wmcf->variables = ngx_http_gateway_subrequest_variables(cycle);
+
+    if (wmcf->variables == NULL
+        || ngx_http_gateway_websocket_profile_names(cycle, wmcf->variables,
+                                                    &claims, NULL)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
+
+    /* requests of messages find out the others by themselves */
+
+    wmcf->ninherited = wmcf->variables->nelts;
+
+    return ngx_http_gateway_websocket_profile_names(cycle, wmcf->variables,
+                                                    &others, &own);
+}
+
+
+static ngx_int_t
+ngx_http_gateway_websocket_profile_names(ngx_cycle_t *cycle,
+    ngx_array_t *indices, ngx_str_t *prefix, ngx_str_t *except)
+{
+    ngx_uint_t                  i, j, *index;
+    ngx_http_variable_t        *v;
+    ngx_http_core_main_conf_t  *cmcf;
 
     cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
 
@@ -54,21 +79,36 @@ ngx_http_gateway_websocket_profile_variables(ngx_cycle_t *cycle)
 
     for (i = 0; i < cmcf->variables.nelts; i++) {
 
-        if (v[i].name.len <= claims.len
-            || ngx_strncmp(v[i].name.data, claims.data, claims.len) != 0)
+        if (v[i].name.len <= prefix->len
+            || ngx_strncmp(v[i].name.data, prefix->data, prefix->len) != 0
+            || (except && v[i].name.len > except->len
+                && ngx_strncmp(v[i].name.data, except->data, except->len)
+                   == 0))
         {
+            continue;
+        }
+
+        index = indices->elts;
+
+        for (j = 0; j < indices->nelts; j++) {
+            if (index[j] == i) {
+                break;
+            }
+        }
+
+        if (j < indices->nelts) {
             continue;
         }
 
         index = ngx_array_push(indices);
         if (index == NULL) {
-            return NULL;
+            return NGX_ERROR;
         }
 
         *index = i;
     }
 
-    return indices;
+    return NGX_OK;
 }
 
 
@@ -93,6 +133,16 @@ ngx_http_gateway_websocket_profile(ngx_http_gateway_websocket_session_t *s,
 
     pr->hc.conf_ctx = cscf->ctx;
     pr->hc.addr_conf = r->http_connection->addr_conf;
+
+    pr->conf.main_conf = r->main_conf;
+    pr->conf.srv_conf = r->srv_conf;
+    pr->conf.loc_conf = r->loc_conf;
+
+    pr->start_sec = r->start_sec;
+    pr->start_msec = r->start_msec;
+    pr->request_length = r->request_length;
+    pr->limit_conn_status = r->limit_conn_status;
+    pr->limit_req_status = r->limit_req_status;
 
     pr->number = r->connection->number;
     pr->listening = r->connection->listening;
@@ -426,8 +476,9 @@ ngx_http_gateway_websocket_profile_values(
         return NGX_ERROR;
     }
 
-    s->profile->subrequests.variables = indices;
-    s->profile->variables = values;
+    ngx_http_gateway_websocket_profile_inherit(s->profile, wmcf);
+
+    s->profile->values = values;
 
     for (i = 0; i < indices->nelts; i++) {
 
@@ -462,6 +513,18 @@ ngx_http_gateway_websocket_profile_values(
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_gateway_websocket_profile_inherit(
+    ngx_http_gateway_websocket_profile_t *pr,
+    ngx_http_gateway_websocket_main_conf_t *wmcf)
+{
+    pr->inherited = *wmcf->variables;
+    pr->inherited.nelts = wmcf->ninherited;
+
+    pr->subrequests.variables = &pr->inherited;
 }
 
 
@@ -523,15 +586,16 @@ ngx_http_gateway_websocket_profile_orphan(
     wmcf = ngx_http_cycle_get_module_main_conf(ngx_cycle,
                                            ngx_http_gateway_websocket_module);
 
-    pr->subrequests.variables = wmcf->variables;
+    ngx_http_gateway_websocket_profile_inherit(pr, wmcf);
+
     pr->subrequests.headers = ngx_palloc(s->pool, sizeof(ngx_table_elt_t));
     pr->subrequests.empty = ngx_pcalloc(s->pool,
                                         sizeof(ngx_http_request_body_t));
-    pr->variables = ngx_pcalloc(s->pool, (wmcf->variables->nelts + 1)
-                                         * sizeof(ngx_http_variable_value_t));
+    pr->values = ngx_pcalloc(s->pool, (wmcf->variables->nelts + 1)
+                                      * sizeof(ngx_http_variable_value_t));
 
     if (pr->subrequests.headers == NULL || pr->subrequests.empty == NULL
-        || pr->variables == NULL)
+        || pr->values == NULL)
     {
         return NGX_ERROR;
     }
@@ -586,4 +650,158 @@ ngx_http_gateway_websocket_profile_str(ngx_pool_t *pool, ngx_str_t *dst,
     dst->data = ngx_pstrdup(pool, src);
 
     return (dst->data == NULL) ? NGX_ERROR : NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_gateway_websocket_profile_release(
+    ngx_http_gateway_websocket_session_t *s)
+{
+    ngx_buf_t              *b;
+    ngx_chain_t            *cl, *next;
+    ngx_connection_t       *c;
+    ngx_http_request_t     *r;
+    ngx_http_connection_t  *hc;
+
+    r = s->request;
+    c = r->connection;
+
+    /* others, as limit_conn, count on it to last as long as the client stays */
+
+    if (r->count != 1 || r->blocked || r->buffered || r->posted_requests
+        || r->cleanup
+        || r->pool->cleanup != s->cleanup || s->cleanup->next)
+    {
+        return 0;
+    }
+
+    s->profile->header_size = r->header_size;
+
+    s->cleanup->handler = NULL;
+    s->cleanup = NULL;
+    s->request = NULL;
+
+    hc = r->http_connection;
+
+    /* it is logged when the connection ends */
+
+    r->logged = 1;
+
+    ngx_http_free_request(r, 0);
+
+    c->destroyed = 0;
+    c->data = s;
+
+    /* what it was read into, as core does for connections that are kept */
+
+    b = c->buffer;
+
+    if (ngx_pfree(c->pool, b->start) == NGX_OK) {
+        b->start = NULL;
+        b->end = NULL;
+    }
+
+    b->pos = b->start;
+    b->last = b->start;
+
+    for (cl = hc->free; cl; cl = next) {
+        next = cl->next;
+        (void) ngx_pfree(c->pool, cl->buf->start);
+        ngx_free_chain(c->pool, cl);
+    }
+
+    hc->free = NULL;
+
+    for (cl = hc->busy; cl; cl = next) {
+        next = cl->next;
+        (void) ngx_pfree(c->pool, cl->buf->start);
+        ngx_free_chain(c->pool, cl);
+    }
+
+    hc->busy = NULL;
+    hc->nbusy = 0;
+
+#if (NGX_HTTP_SSL)
+    if (c->ssl) {
+        ngx_ssl_free_buffer(c);
+    }
+#endif
+
+    return 1;
+}
+
+
+ngx_http_request_t *
+ngx_http_gateway_websocket_profile_revive(
+    ngx_http_gateway_websocket_session_t *s, ngx_connection_t *c)
+{
+    ngx_uint_t                              i, *index;
+    ngx_http_request_t                     *r;
+    ngx_http_gateway_websocket_ctx_t       *ctx;
+    ngx_http_gateway_websocket_profile_t   *pr;
+    ngx_http_gateway_websocket_main_conf_t *wmcf;
+
+    pr = s->profile;
+
+    c->data = &pr->hc;
+
+    r = ngx_http_create_request(c);
+    if (r == NULL) {
+        return NULL;
+    }
+
+    c->data = r;
+    c->requests--;
+
+#if (NGX_STAT_STUB)
+    (void) ngx_atomic_fetch_add(ngx_stat_requests, -1);
+#endif
+
+    r->main_conf = pr->conf.main_conf;
+    r->srv_conf = pr->conf.srv_conf;
+    r->loc_conf = pr->conf.loc_conf;
+
+    r->start_sec = pr->start_sec;
+    r->start_msec = pr->start_msec;
+    r->request_length = pr->request_length;
+    r->header_size = pr->header_size;
+    r->limit_conn_status = pr->limit_conn_status;
+    r->limit_req_status = pr->limit_req_status;
+
+    r->method = NGX_HTTP_GET;
+    r->method_name = ngx_http_core_get_method;
+    r->http_version = NGX_HTTP_VERSION_11;
+    ngx_str_set(&r->http_protocol, "HTTP/1.1");
+
+    r->request_line = pr->request_line;
+    r->unparsed_uri = pr->unparsed_uri;
+    r->uri = pr->uri;
+    r->args = pr->args;
+    r->headers_in = pr->headers_in;
+
+    r->headers_in.headers.part.elts = pr->subrequests.headers;
+    r->headers_in.headers.part.nelts = pr->subrequests.nplain;
+    r->headers_in.headers.part.next = NULL;
+
+    r->valid_location = 1;
+    r->header_sent = 1;
+    r->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
+    ngx_str_set(&r->headers_out.status_line, "101 Switching Protocols");
+    r->http_state = NGX_HTTP_PROCESS_REQUEST_STATE;
+
+    wmcf = ngx_http_get_module_main_conf(r, ngx_http_gateway_websocket_module);
+
+    index = wmcf->variables->elts;
+
+    for (i = 0; i < wmcf->variables->nelts; i++) {
+        r->variables[index[i]] = pr->values[i];
+    }
+
+    ctx = ngx_http_gateway_websocket_get_ctx(r);
+
+    if (ctx) {
+        ctx->served = 1;
+    }
+
+    return r;
 }

@@ -80,7 +80,18 @@ typedef struct {
     ngx_http_headers_in_t        headers_in;
     ngx_http_gateway_subrequests_t  subrequests;
 
-    ngx_http_variable_value_t   *variables;  /* by subrequests.variables */
+    ngx_array_t                  inherited;  /* of variables, by messages */
+    ngx_http_variable_value_t   *values;     /* of these, and of others */
+
+    /* what the request is to be logged with */
+
+    ngx_http_conf_ctx_t          conf;
+    time_t                       start_sec;
+    ngx_msec_t                   start_msec;
+    off_t                        request_length;
+    size_t                       header_size;
+    ngx_uint_t                   limit_conn_status;
+    ngx_uint_t                   limit_req_status;
 
     ngx_str_t                    request_line;
     ngx_str_t                    unparsed_uri;
@@ -275,10 +286,29 @@ ngx_int_t ngx_http_gateway_websocket_profile_orphan(
     ngx_http_gateway_websocket_session_t *s, ngx_http_core_srv_conf_t *cscf,
     ngx_str_t *addr);
 
-/* Finds the variables that requests inherit.  Returns NULL without memory. */
+/*
+ * Finds the variables whose values are kept.  Returns NGX_OK, or NGX_ERROR when
+ * there is no memory.
+ */
 
-ngx_array_t *ngx_http_gateway_websocket_profile_variables(
-    ngx_cycle_t *cycle);
+ngx_int_t ngx_http_gateway_websocket_profile_variables(ngx_cycle_t *cycle,
+    ngx_http_gateway_websocket_main_conf_t *wmcf);
+
+/*
+ * Frees the request of the handshake while the connection lasts, if nobody else
+ * needs it; tells whether it was done.
+ */
+
+ngx_uint_t ngx_http_gateway_websocket_profile_release(
+    ngx_http_gateway_websocket_session_t *s);
+
+/*
+ * Makes the request of the handshake once more, for "c", to be logged and to
+ * end with it.  Returns NULL when there is no memory.
+ */
+
+ngx_http_request_t *ngx_http_gateway_websocket_profile_revive(
+    ngx_http_gateway_websocket_session_t *s, ngx_connection_t *c);
 
 
 /* ngx_http_gateway_websocket_session.c */

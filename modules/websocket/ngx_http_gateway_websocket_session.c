@@ -198,6 +198,8 @@ ngx_http_gateway_websocket_session_take(
         b->pos = b->last;
     }
 
+    (void) ngx_http_gateway_websocket_profile_release(s);
+
     ngx_post_event(c->read, &ngx_posted_events);
 }
 
@@ -441,12 +443,23 @@ ngx_http_gateway_websocket_session_gone(
         return;
     }
 
+    if (r == NULL) {
+        r = ngx_http_gateway_websocket_profile_revive(s, c);
+
+        if (r == NULL) {
+            ngx_http_close_connection(c);
+            return;
+        }
+    }
+
     /* nothing is to be read any more, not even to linger */
 
     c->data = r;
     c->read->ready = 0;
+    c->read->eof = 1;
 
     ngx_http_gateway_websocket_session_finish(s, r);
+    ngx_http_run_posted_requests(c);
 }
 
 
