@@ -130,6 +130,8 @@ main(int argc, char **argv)
         fail("arguments are missing: see the comment in its source");
     }
 
+    setvbuf(stdout, NULL, _IOLBF, 0);
+
     port = argv[2];
     path = argv[3];
     size = strtoul(argv[4], NULL, 10);
@@ -214,7 +216,6 @@ pipe_messages(connection_t *c, int window, char **marks)
 
         printf("at %llu seconds %.3f\n", (unsigned long long) nreturned,
                (double) (now() - begun) / 1e9);
-        fflush(stdout);
         usleep(PAUSE);
     }
 }
