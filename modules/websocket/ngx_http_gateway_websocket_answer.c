@@ -14,7 +14,9 @@
 
 
 static ngx_int_t ngx_http_gateway_websocket_answer_state(ngx_pool_t *pool,
-    ngx_str_t *state, ngx_str_t *value);
+    ngx_str_t *state, ngx_str_t *value, u_char separator);
+static ngx_int_t ngx_http_gateway_websocket_answer_meta(ngx_pool_t *pool,
+    ngx_str_t *state, ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_gateway_websocket_answer_is(ngx_table_elt_t *h,
     char *name);
 static char *ngx_http_gateway_websocket_answer_keep(
@@ -70,8 +72,12 @@ ngx_http_gateway_websocket_answer(ngx_http_gateway_websocket_exchange_t *x,
             if (ngx_http_gateway_websocket_answer_is(&h[i],
                                                      "gateway-set-state"))
             {
+                if (s->events) {
+                    continue;
+                }
+
                 if (ngx_http_gateway_websocket_answer_state(r->pool, &state,
-                                                            &h[i].value)
+                                                            &h[i].value, ';')
                     != NGX_OK)
                 {
                     return "Gateway-Set-State is not NAME=VALUE";
@@ -88,6 +94,38 @@ ngx_http_gateway_websocket_answer(ngx_http_gateway_websocket_exchange_t *x,
                                                    "sec-websocket-protocol"))
             {
                 answer->protocol = h[i].value;
+
+            } else if (!s->events) {
+                continue;
+
+            } else if (ngx_http_gateway_websocket_answer_is(&h[i],
+                                                 "sec-websocket-extensions"))
+            {
+                answer->extensions = h[i].value;
+
+            } else if (ngx_http_gateway_websocket_answer_is(&h[i],
+                                                      "keep-alive-interval"))
+            {
+                answer->keep_alive = h[i].value;
+
+            } else if (ngx_http_gateway_websocket_answer_is(&h[i],
+                                                   "content-bytes-accepted"))
+            {
+                answer->accepted = h[i].value;
+
+            } else if (h[i].key.len > 9
+                       && ngx_strncasecmp(h[i].key.data,
+                                          (u_char *) "set-meta-", 9)
+                          == 0)
+            {
+                if (ngx_http_gateway_websocket_answer_meta(r->pool, &state,
+                                                           &h[i])
+                    != NGX_OK)
+                {
+                    return "a Set-Meta field is malformed";
+                }
+
+                changed = 1;
             }
         }
     }
@@ -124,11 +162,40 @@ ngx_http_gateway_websocket_answer_is(ngx_table_elt_t *h, char *name)
 }
 
 
+/* of websocket-events: names ignore case */
+
+static ngx_int_t
+ngx_http_gateway_websocket_answer_meta(ngx_pool_t *pool, ngx_str_t *state,
+    ngx_table_elt_t *h)
+{
+    u_char     *p;
+    size_t      len;
+    ngx_str_t   value;
+
+    len = h->key.len - 9;
+
+    value.len = len + 1 + h->value.len;
+    value.data = ngx_pnalloc(pool, value.len);
+
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_strlow(value.data, h->key.data + 9, len);
+
+    p = value.data + len;
+    *p++ = '=';
+    ngx_memcpy(p, h->value.data, h->value.len);
+
+    return ngx_http_gateway_websocket_answer_state(pool, state, &value, '\n');
+}
+
+
 /* sets "state" to a new one with NAME=VALUE in it, in memory of "pool" */
 
 static ngx_int_t
 ngx_http_gateway_websocket_answer_state(ngx_pool_t *pool, ngx_str_t *state,
-    ngx_str_t *value)
+    ngx_str_t *value, u_char separator)
 {
     u_char     *p, *last, *next, *end, *start;
     size_t      len;
@@ -145,7 +212,7 @@ ngx_http_gateway_websocket_answer_state(ngx_pool_t *pool, ngx_str_t *state,
     for (i = 0; i < value->len; i++) {
 
         if (value->data[i] < 0x20 || value->data[i] == 0x7f
-            || value->data[i] == ';'
+            || value->data[i] == separator
             || (i < len
                 && (value->data[i] == ' ' || value->data[i] >= 0x80
                     || ngx_strchr("()<>@,:\\\"/[]?={}", value->data[i])
@@ -165,7 +232,7 @@ ngx_http_gateway_websocket_answer_state(ngx_pool_t *pool, ngx_str_t *state,
 
     for (p = state->data; p < last; p = next + 2) {
 
-        next = ngx_strlchr(p, last, ';');
+        next = ngx_strlchr(p, last, separator);
 
         if (next == NULL) {
             next = last;
@@ -178,7 +245,7 @@ ngx_http_gateway_websocket_answer_state(ngx_pool_t *pool, ngx_str_t *state,
         }
 
         if (end != start) {
-            *end++ = ';'; *end++ = ' ';
+            *end++ = separator; *end++ = ' ';
         }
 
         end = ngx_cpymem(end, p, next - p);
@@ -187,7 +254,7 @@ ngx_http_gateway_websocket_answer_state(ngx_pool_t *pool, ngx_str_t *state,
     if (value->len > len + 1) {
 
         if (end != start) {
-            *end++ = ';'; *end++ = ' ';
+            *end++ = separator; *end++ = ' ';
         }
 
         end = ngx_cpymem(end, value->data, value->len);

@@ -301,7 +301,7 @@ ngx_http_gateway_websocket_exchange_start(
     ngx_http_gateway_websocket_exchange_t *x, ngx_str_t *uri,
     ngx_array_t *fields, ngx_str_t *body)
 {
-    ngx_str_t                              value;
+    ngx_str_t                              value, text;
     ngx_uint_t                             i;
     ngx_http_request_t                    *sr;
     ngx_http_gateway_field_t              *field;
@@ -315,6 +315,19 @@ ngx_http_gateway_websocket_exchange_start(
     sub.uri = *uri;
     ngx_http_split_args(x->main, &sub.uri, &sub.args);
 
+    if (body && body->len && x->session->events) {
+        value = *body;
+
+        text.len = value.len;
+        text.data = ngx_pstrdup(x->main->pool, &value);
+
+        if (text.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        body = &text;
+    }
+
     sub.method = NGX_HTTP_POST;
     sub.method_name = x->main->method_name;
     sub.body = body;
@@ -324,7 +337,7 @@ ngx_http_gateway_websocket_exchange_start(
     x->post.handler = ngx_http_gateway_websocket_exchange_done;
     x->post.data = x;
 
-    /* the session may have others by then */
+    /* the caller's memory may be gone by then */
 
     field = fields->elts;
 
@@ -334,6 +347,22 @@ ngx_http_gateway_websocket_exchange_start(
         field[i].value.data = ngx_pstrdup(x->main->pool, &value);
         if (field[i].value.data == NULL) {
             return NGX_ERROR;
+        }
+
+        if (x->session->events) {
+            value = field[i].name;
+
+            field[i].name.data = ngx_pstrdup(x->main->pool, &value);
+            if (field[i].name.data == NULL) {
+                return NGX_ERROR;
+            }
+
+            value = field[i].lowcase;
+
+            field[i].lowcase.data = ngx_pstrdup(x->main->pool, &value);
+            if (field[i].lowcase.data == NULL) {
+                return NGX_ERROR;
+            }
         }
     }
 

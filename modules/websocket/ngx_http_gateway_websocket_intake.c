@@ -229,7 +229,7 @@ ngx_http_gateway_websocket_intake_parse(
 
         if (s->phase == NGX_HTTP_GATEWAY_WEBSOCKET_OPEN
             && s->nmessages >= s->conf->max_queue
-                               + s->conf->concurrency - s->nexchanges)
+                               + s->concurrency - s->nexchanges)
         {
             s->paused = 1;
             return p;

@@ -137,7 +137,7 @@ ngx_http_gateway_websocket_member_time(u_char *p,
 }
 
 
-/* the server's name and number, whom to tell, the client, its state */
+/* the server's name and number, whom to tell and how, the client, its state */
 
 ngx_int_t
 ngx_http_gateway_websocket_will(ngx_http_gateway_websocket_session_t *s,
@@ -145,7 +145,7 @@ ngx_http_gateway_websocket_will(ngx_http_gateway_websocket_session_t *s,
 {
     u_char                      buf[NGX_INT_T_LEN], *p;
     size_t                      len;
-    ngx_str_t                   number;
+    ngx_str_t                   number, format;
     ngx_uint_t                  i;
     ngx_http_core_srv_conf_t   *cscf, **cscfp;
     ngx_http_core_main_conf_t  *cmcf;
@@ -165,7 +165,10 @@ ngx_http_gateway_websocket_will(ngx_http_gateway_websocket_session_t *s,
     number.data = buf;
     number.len = ngx_sprintf(buf, "%ui", i) - buf;
 
-    len = 5 * sizeof(uint32_t) + cscf->server_name.len + number.len
+    format.len = 1;
+    format.data = (u_char *) (s->events ? "e" : "p");
+
+    len = 6 * sizeof(uint32_t) + format.len + cscf->server_name.len + number.len
           + s->disconnect.len + s->profile->addr_text.len + s->state.len;
 
     will->data = ngx_alloc(len, s->log);
@@ -176,6 +179,7 @@ ngx_http_gateway_websocket_will(ngx_http_gateway_websocket_session_t *s,
     p = ngx_http_gateway_websocket_will_put(will->data, &cscf->server_name);
     p = ngx_http_gateway_websocket_will_put(p, &number);
     p = ngx_http_gateway_websocket_will_put(p, &s->disconnect);
+    p = ngx_http_gateway_websocket_will_put(p, &format);
     p = ngx_http_gateway_websocket_will_put(p, &s->profile->addr_text);
     p = ngx_http_gateway_websocket_will_put(p, &s->state);
 
@@ -201,7 +205,7 @@ void
 ngx_http_gateway_websocket_orphan(ngx_str_t *id, ngx_str_t *will)
 {
     ngx_int_t                              n;
-    ngx_str_t                              name, number, uri, addr, state;
+    ngx_str_t                              name, number, uri, addr, state, format;
     ngx_http_core_srv_conf_t              *cscf;
     ngx_http_gateway_websocket_session_t  *s;
 
@@ -212,6 +216,7 @@ ngx_http_gateway_websocket_orphan(ngx_str_t *id, ngx_str_t *will)
     if (ngx_http_gateway_websocket_will_get(will, &name) != NGX_OK
         || ngx_http_gateway_websocket_will_get(will, &number) != NGX_OK
         || ngx_http_gateway_websocket_will_get(will, &uri) != NGX_OK
+        || ngx_http_gateway_websocket_will_get(will, &format) != NGX_OK
         || ngx_http_gateway_websocket_will_get(will, &addr) != NGX_OK
         || ngx_http_gateway_websocket_will_get(will, &state) != NGX_OK)
     {
@@ -255,6 +260,8 @@ ngx_http_gateway_websocket_orphan(ngx_str_t *id, ngx_str_t *will)
     }
 
     s->disconnect.len = uri.len;
+    s->uri = s->disconnect;
+    s->events = (format.len && format.data[0] == 'e');
 
     if (state.len) {
         s->state.len = state.len;

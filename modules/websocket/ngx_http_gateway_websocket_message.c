@@ -30,7 +30,6 @@ static ngx_str_t *ngx_http_gateway_websocket_message_uri(
     ngx_http_gateway_websocket_session_t *s, ngx_str_t *text);
 static ngx_uint_t ngx_http_gateway_websocket_message_is(
     ngx_http_gateway_websocket_route_t *route, ngx_str_t *text);
-static ngx_pool_t *ngx_http_gateway_websocket_message_pool(void);
 static void ngx_http_gateway_websocket_message_failed(
     ngx_http_gateway_websocket_session_t *s, ngx_uint_t status,
     ngx_str_t *body);
@@ -74,7 +73,7 @@ ngx_http_gateway_websocket_messages_run(
 
     /* who does not read answers is not given more of them */
 
-    while (s->nmessages && s->nexchanges < s->conf->concurrency
+    while (s->nmessages && s->nexchanges < s->concurrency
            && s->nframes < s->conf->max_queue)
     {
 
@@ -110,6 +109,25 @@ ngx_http_gateway_websocket_messages_run(
 }
 
 
+void
+ngx_http_gateway_websocket_messages_drop(
+    ngx_http_gateway_websocket_session_t *s)
+{
+    ngx_queue_t                           *q;
+    ngx_http_gateway_websocket_message_t  *m;
+
+    while (!ngx_queue_empty(&s->messages)) {
+        q = ngx_queue_head(&s->messages);
+        ngx_queue_remove(q);
+
+        m = ngx_queue_data(q, ngx_http_gateway_websocket_message_t, queue);
+        ngx_free(m);
+    }
+
+    s->nmessages = 0;
+}
+
+
 static ngx_int_t
 ngx_http_gateway_websocket_message_give(
     ngx_http_gateway_websocket_session_t *s,
@@ -119,6 +137,10 @@ ngx_http_gateway_websocket_message_give(
     ngx_array_t                fields;
     ngx_http_gateway_field_t   elts[NGX_HTTP_GATEWAY_WEBSOCKET_FIELDS];
 
+    if (s->events) {
+        return ngx_http_gateway_websocket_events_give(s, m);
+    }
+
     uri = &s->uri;
 
     body.len = m->len;
@@ -127,17 +149,17 @@ ngx_http_gateway_websocket_message_give(
     ngx_http_gateway_websocket_fields_init(s, &fields, elts, "message");
 
     if (m->opcode == NGX_HTTP_GATEWAY_WEBSOCKET_BINARY) {
-        ngx_http_gateway_websocket_fields_add(&fields, "Content-Type",
+        (void) ngx_http_gateway_websocket_fields_add(&fields, "Content-Type",
                                   "content-type", "application/octet-stream");
 
     } else if (ngx_http_gateway_websocket_is_json(m->data, m->len, &text)) {
         uri = ngx_http_gateway_websocket_message_uri(s, &text);
 
-        ngx_http_gateway_websocket_fields_add(&fields, "Content-Type",
+        (void) ngx_http_gateway_websocket_fields_add(&fields, "Content-Type",
                                          "content-type", "application/json");
 
     } else {
-        ngx_http_gateway_websocket_fields_add(&fields, "Content-Type",
+        (void) ngx_http_gateway_websocket_fields_add(&fields, "Content-Type",
                                 "content-type", "text/plain; charset=utf-8");
     }
 
@@ -205,9 +227,7 @@ ngx_http_gateway_websocket_message_is(
 }
 
 
-/* memory for one question */
-
-static ngx_pool_t *
+ngx_pool_t *
 ngx_http_gateway_websocket_message_pool(void)
 {
     if (ngx_http_gateway_websocket_pool == NULL) {
@@ -233,6 +253,12 @@ ngx_http_gateway_websocket_message_answered(
     ngx_http_gateway_websocket_session_t  *s;
 
     s = x->session;
+
+    if (s->events) {
+        ngx_http_gateway_websocket_events_answered(x);
+        return;
+    }
+
     status = x->status;
     opcode = 0;
 
@@ -240,15 +266,13 @@ ngx_http_gateway_websocket_message_answered(
 
     if (error == NULL && !x->failed && status >= 200 && status < 300) {
 
-        if (x->body.len == 0) {
-            body = NULL;
-
-        } else if (answer.encoded) {
+        if (answer.encoded) {
             error = "it is compressed";
 
-        } else if (ngx_http_gateway_websocket_type(&answer.type, &x->body,
-                                                   &opcode)
-                   != NGX_OK)
+        } else if (x->body.len
+                   && ngx_http_gateway_websocket_type(&answer.type, &x->body,
+                                                      &opcode)
+                      != NGX_OK)
         {
             error = "its text is not UTF-8";
         }
@@ -315,7 +339,9 @@ ngx_http_gateway_websocket_message_failed(
         return;
     }
 
-    if (s->conf->on_error == NGX_HTTP_GATEWAY_WEBSOCKET_ERROR_CLOSE) {
+    if (s->conf->on_error == NGX_HTTP_GATEWAY_WEBSOCKET_ERROR_CLOSE
+        || s->events)
+    {
         ngx_http_gateway_websocket_session_end(s,
                                     (status >= 400 && status < 500)
                                     ? NGX_HTTP_GATEWAY_WEBSOCKET_POLICY
@@ -377,19 +403,19 @@ ngx_http_gateway_websocket_fields_init(ngx_http_gateway_websocket_session_t *s,
     id.len = NGX_HTTP_GATEWAY_WEBSOCKET_ID_LEN;
     id.data = s->member.id;
 
-    ngx_http_gateway_websocket_fields_add_str(fields, "Gateway-Connection-Id",
+    (void) ngx_http_gateway_websocket_fields_add_str(fields, "Gateway-Connection-Id",
                                               "gateway-connection-id", &id);
-    ngx_http_gateway_websocket_fields_add(fields, "Gateway-Event",
+    (void) ngx_http_gateway_websocket_fields_add(fields, "Gateway-Event",
                                           "gateway-event", event);
 
     if (s->state.len) {
-        ngx_http_gateway_websocket_fields_add_str(fields, "Gateway-State",
+        (void) ngx_http_gateway_websocket_fields_add_str(fields, "Gateway-State",
                                                   "gateway-state", &s->state);
     }
 }
 
 
-void
+ngx_int_t
 ngx_http_gateway_websocket_fields_add(ngx_array_t *fields, char *name,
     char *lowcase, char *value)
 {
@@ -398,17 +424,21 @@ ngx_http_gateway_websocket_fields_add(ngx_array_t *fields, char *name,
     text.len = ngx_strlen(value);
     text.data = (u_char *) value;
 
-    ngx_http_gateway_websocket_fields_add_str(fields, name, lowcase, &text);
+    return ngx_http_gateway_websocket_fields_add_str(fields, name, lowcase,
+                                                     &text);
 }
 
 
-void
+ngx_int_t
 ngx_http_gateway_websocket_fields_add_str(ngx_array_t *fields, char *name,
     char *lowcase, ngx_str_t *value)
 {
     ngx_http_gateway_field_t  *field;
 
-    field = (ngx_http_gateway_field_t *) fields->elts + fields->nelts++;
+    field = ngx_array_push(fields);
+    if (field == NULL) {
+        return NGX_ERROR;
+    }
 
     field->name.len = ngx_strlen(name);
     field->name.data = (u_char *) name;
@@ -416,6 +446,8 @@ ngx_http_gateway_websocket_fields_add_str(ngx_array_t *fields, char *name,
     field->lowcase.data = (u_char *) lowcase;
     field->hash = ngx_hash_key(field->lowcase.data, field->lowcase.len);
     field->value = *value;
+
+    return NGX_OK;
 }
 
 
@@ -502,6 +534,10 @@ ngx_http_gateway_websocket_tell_now(ngx_http_gateway_websocket_session_t *s)
         return NGX_DECLINED;
     }
 
+    if (s->events) {
+        return ngx_http_gateway_websocket_events_tell(s);
+    }
+
     value.data = buf;
     value.len = ngx_sprintf(buf, "%ui", s->close) - buf;
 
@@ -516,7 +552,7 @@ ngx_http_gateway_websocket_tell_now(ngx_http_gateway_websocket_session_t *s)
     }
 
     ngx_http_gateway_websocket_fields_init(s, &fields, elts, "disconnect");
-    ngx_http_gateway_websocket_fields_add_str(&fields, "Gateway-Close",
+    (void) ngx_http_gateway_websocket_fields_add_str(&fields, "Gateway-Close",
                                               "gateway-close", &value);
 
     return ngx_http_gateway_websocket_exchange(s,

@@ -285,7 +285,7 @@ ngx_http_gateway_websocket_profile_drops(
         }
     }
 
-    if (!s->conf->events) {
+    if (!s->events) {
         return 0;
     }
 

@@ -73,7 +73,7 @@ ngx_http_gateway_websocket_serve_handler(ngx_http_request_t *r)
 
     ngx_str_null(&uri);
 
-    if (connect) {
+    if (connect && !s->events) {
         rc = ngx_http_gateway_websocket_serve_uri(s, r, connect, &uri);
 
         if (rc != NGX_OK) {
@@ -84,7 +84,7 @@ ngx_http_gateway_websocket_serve_handler(ngx_http_request_t *r)
     r->keepalive = 0;
     r->main->count++;
 
-    if (uri.len == 0) {
+    if (uri.len == 0 && !s->events) {
         rc = ngx_http_gateway_websocket_serve_accept(s, r);
 
     } else {
@@ -267,6 +267,11 @@ ngx_http_gateway_websocket_serve_uris(ngx_http_gateway_websocket_session_t *s,
     wlcf = s->conf;
 
     rc = ngx_http_gateway_websocket_serve_uri(s, r, wlcf->serve, &s->uri);
+
+    if (s->events) {
+        s->disconnect = s->uri;
+        return rc;
+    }
 
     if (rc == NGX_OK && wlcf->disconnect) {
         rc = ngx_http_gateway_websocket_serve_uri(s, r, wlcf->disconnect,
@@ -528,11 +533,16 @@ ngx_http_gateway_websocket_serve_ask(ngx_http_gateway_websocket_session_t *s,
 
     r = s->request;
 
-    ngx_http_gateway_websocket_fields_init(s, &fields, elts, "connect");
+    if (s->events) {
+        rc = ngx_http_gateway_websocket_events_open(s);
 
-    rc = ngx_http_gateway_websocket_exchange(s,
+    } else {
+        ngx_http_gateway_websocket_fields_init(s, &fields, elts, "connect");
+
+        rc = ngx_http_gateway_websocket_exchange(s,
                                           NGX_HTTP_GATEWAY_WEBSOCKET_CONNECT,
                                           uri, &fields, NULL, NULL);
+    }
 
     if (rc == NGX_BUSY) {
         return ngx_http_gateway_websocket_refuse(r,
@@ -581,6 +591,12 @@ ngx_http_gateway_websocket_serve_connected(
 
     error = ngx_http_gateway_websocket_answer(x, &answer);
 
+    if (error == NULL && s->events && !x->failed
+        && x->status >= 200 && x->status < 300)
+    {
+        error = ngx_http_gateway_websocket_events_connected(x, &answer);
+    }
+
     if (error == NULL && r && answer.protocol.len
         && x->status >= 200 && x->status < 300)
     {
@@ -620,7 +636,7 @@ ngx_http_gateway_websocket_serve_connected(
 
     if (s->accepted) {
 
-        if (answer.close.len) {
+        if (answer.close.len && !s->events) {
             close.len = answer.close.len;
             close.data = ngx_pstrdup(r->pool, &answer.close);
         }
@@ -629,6 +645,10 @@ ngx_http_gateway_websocket_serve_connected(
 
         if (rc == NGX_OK) {
             rc = ngx_http_gateway_websocket_serve_accept(s, r);
+        }
+
+        if (rc == NGX_OK && s->events) {
+            ngx_http_gateway_websocket_events_run(s, &x->body);
         }
 
     } else {

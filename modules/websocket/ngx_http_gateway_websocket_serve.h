@@ -134,6 +134,7 @@ struct ngx_http_gateway_websocket_session_s {
     ngx_uint_t                   nmessages;
     ngx_queue_t                  exchanges;
     ngx_uint_t                   nexchanges; /* that wait for answers */
+    ngx_uint_t                   concurrency;
     ngx_queue_t                  frames;     /* to the client */
     ngx_uint_t                   nframes;    /* of messages */
 
@@ -169,7 +170,11 @@ struct ngx_http_gateway_websocket_session_s {
     ngx_uint_t                   close;      /* status code, 0: not closed */
     ngx_uint_t                   closed_by;
 
-    void                        *events;     /* of websocket-events */
+    /* of websocket-events */
+
+    ngx_str_t                    prefix;     /* of messages with GRIP */
+    ngx_msec_t                   keep_alive; /* interval, 0: none */
+    ngx_msec_t                   answered;
 
     unsigned                     phase:2;
     unsigned                     opens:1;    /* it takes the connection */
@@ -185,6 +190,9 @@ struct ngx_http_gateway_websocket_session_s {
     unsigned                     broken:1;   /* nothing can be sent */
     unsigned                     reading:1;
     unsigned                     paused:1;   /* until messages have gone */
+    unsigned                     events:1;   /* websocket-events */
+    unsigned                     opened:1;   /* its OPEN was answered */
+    unsigned                     grip:1;     /* it was agreed on */
     unsigned                     fresh:1;    /* "rest" is to be looked at */
 };
 
@@ -225,7 +233,9 @@ typedef struct {
     ngx_str_t                    type;       /* Content-Type */
     ngx_str_t                    close;      /* Gateway-Close */
     ngx_str_t                    protocol;   /* Sec-WebSocket-Protocol */
-    ngx_uint_t                   states;     /* Gateway-Set-State */
+    ngx_str_t                    extensions; /* Sec-WebSocket-Extensions */
+    ngx_str_t                    keep_alive; /* Keep-Alive-Interval */
+    ngx_str_t                    accepted;   /* Content-Bytes-Accepted */
     unsigned                     encoded:1;  /* Content-Encoding */
 } ngx_http_gateway_websocket_response_t;
 
@@ -448,17 +458,23 @@ void ngx_http_gateway_websocket_session_drain(void *data, ngx_msec_t delay);
 /* ngx_http_gateway_websocket_message.c */
 
 /*
- * Begin the fields of a request, for which there is room at "elts", and add
- * one to them; nothing is copied.
+ * Begins the fields of a request, for which there is room at "elts".
  */
 
 void ngx_http_gateway_websocket_fields_init(
     ngx_http_gateway_websocket_session_t *s, ngx_array_t *fields,
     ngx_http_gateway_field_t *elts, char *event);
-void ngx_http_gateway_websocket_fields_add(ngx_array_t *fields, char *name,
-    char *lowcase, char *value);
-void ngx_http_gateway_websocket_fields_add_str(ngx_array_t *fields,
+
+/* Add one; nothing is copied.  Return NGX_OK, or NGX_ERROR without memory. */
+
+ngx_int_t ngx_http_gateway_websocket_fields_add(ngx_array_t *fields,
+    char *name, char *lowcase, char *value);
+ngx_int_t ngx_http_gateway_websocket_fields_add_str(ngx_array_t *fields,
     char *name, char *lowcase, ngx_str_t *value);
+
+/* Memory that lasts until it is asked for again, or NULL. */
+
+ngx_pool_t *ngx_http_gateway_websocket_message_pool(void);
 
 /* A buffer for "room" bytes of a message, or NULL. */
 
@@ -473,7 +489,12 @@ ngx_http_gateway_websocket_message_t *ngx_http_gateway_websocket_message(
 void ngx_http_gateway_websocket_messages_run(
     ngx_http_gateway_websocket_session_t *s);
 
-/* A message, or the client's coming, was answered. */
+/* Forgets those that wait. */
+
+void ngx_http_gateway_websocket_messages_drop(
+    ngx_http_gateway_websocket_session_t *s);
+
+/* A message was answered. */
 
 void ngx_http_gateway_websocket_message_answered(
     ngx_http_gateway_websocket_exchange_t *x);
@@ -541,6 +562,41 @@ ngx_int_t ngx_http_gateway_websocket_exchange_init_process(
  */
 
 void ngx_http_gateway_websocket_exchange_free(
+    ngx_http_gateway_websocket_exchange_t *x);
+
+
+/*
+ * ngx_http_gateway_websocket_serve_events.c: requests to a service that speaks
+ * websocket-events.  Return what ngx_http_gateway_websocket_exchange() does.
+ */
+
+ngx_int_t ngx_http_gateway_websocket_events_open(
+    ngx_http_gateway_websocket_session_t *s);
+ngx_int_t ngx_http_gateway_websocket_events_give(
+    ngx_http_gateway_websocket_session_t *s,
+    ngx_http_gateway_websocket_message_t *m);
+ngx_int_t ngx_http_gateway_websocket_events_keep_alive(
+    ngx_http_gateway_websocket_session_t *s);
+ngx_int_t ngx_http_gateway_websocket_events_tell(
+    ngx_http_gateway_websocket_session_t *s);
+
+/*
+ * The answer to the first one, which has a status of success.  Returns NULL, or
+ * what is wrong with it.
+ */
+
+char *ngx_http_gateway_websocket_events_connected(
+    ngx_http_gateway_websocket_exchange_t *x,
+    ngx_http_gateway_websocket_response_t *response);
+
+/* Does what is in a list of events that has been checked; passes OPEN. */
+
+void ngx_http_gateway_websocket_events_run(
+    ngx_http_gateway_websocket_session_t *s, ngx_str_t *body);
+
+/* The answer to a message. */
+
+void ngx_http_gateway_websocket_events_answered(
     ngx_http_gateway_websocket_exchange_t *x);
 
 

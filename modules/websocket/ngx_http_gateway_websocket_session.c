@@ -61,6 +61,8 @@ ngx_http_gateway_websocket_session(
 
     s->pool = pool;
     s->conf = wlcf;
+    s->events = wlcf->events;
+    s->concurrency = wlcf->events ? 1 : wlcf->concurrency;
 
     ngx_queue_init(&s->messages);
     ngx_queue_init(&s->exchanges);
@@ -491,9 +493,6 @@ void
 ngx_http_gateway_websocket_session_free(
     ngx_http_gateway_websocket_session_t *s)
 {
-    ngx_queue_t                           *q;
-    ngx_http_gateway_websocket_message_t  *message;
-
     /* core has not let go of all requests */
 
     if (!ngx_queue_empty(&s->exchanges)) {
@@ -502,14 +501,7 @@ ngx_http_gateway_websocket_session_free(
 
     ngx_http_gateway_websocket_leave(&s->member);
 
-    while (!ngx_queue_empty(&s->messages)) {
-        q = ngx_queue_head(&s->messages);
-        ngx_queue_remove(q);
-
-        message = ngx_queue_data(q, ngx_http_gateway_websocket_message_t,
-                                 queue);
-        ngx_free(message);
-    }
+    ngx_http_gateway_websocket_messages_drop(s);
 
     if (s->event.posted) {
         ngx_delete_posted_event(&s->event);

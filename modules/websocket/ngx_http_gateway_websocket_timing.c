@@ -92,8 +92,17 @@ ngx_http_gateway_websocket_session_due(ngx_http_gateway_websocket_session_t *s)
                                       NGX_HTTP_GATEWAY_WEBSOCKET_GOING_AWAY,
                                       "no messages");
 
-    } else if (s->conf->ping) {
-        ngx_http_gateway_websocket_session_ping(s);
+    } else {
+
+        if (s->conf->ping) {
+            ngx_http_gateway_websocket_session_ping(s);
+        }
+
+        if (s->keep_alive && s->nexchanges == 0 && s->nmessages == 0
+            && ngx_http_gateway_websocket_is_due(s->answered + s->keep_alive))
+        {
+            (void) ngx_http_gateway_websocket_events_keep_alive(s);
+        }
     }
 }
 
@@ -186,6 +195,11 @@ ngx_http_gateway_websocket_session_next(
         }
 
         ngx_http_gateway_websocket_session_earlier(&next, at);
+    }
+
+    if (s->keep_alive && s->nexchanges == 0) {
+        ngx_http_gateway_websocket_session_earlier(&next, s->answered
+                                                          + s->keep_alive);
     }
 
     if (s->max_age) {
