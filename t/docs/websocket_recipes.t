@@ -103,6 +103,14 @@ recipe('Example', sub {
     is(NgxGatewayWebSocket->new($port, uri => '/chat/',
            headers => [ 'Sec-WebSocket-Version' => '8' ])->status(), 426,
        'a handshake that is not one');
+
+    my $game = NgxGatewayWebSocket->open($port, uri => '/game');
+
+    $game->send_text('{"move":"e4"}');
+    is($game->read_text(), '{"id":7}', 'the answer of an HTTP service');
+    $game->send_text('x' x 65537);
+    is($game->read_close()->{code}, 1009, 'a message that is too large');
+    is(get(url('/game'))->{status}, 426, 'no WebSocket');
 });
 
 recipe('Variables', sub {
@@ -316,7 +324,7 @@ sub recipe {
 
         # HTTP services are elsewhere, and so is TLS
 
-        $text =~ s/^(upstream items [^:]*:)\d+/$1$http_service/m;
+        $text =~ s/^(upstream (?:items|game) [^:]*:)\d+/$1$http_service/mg;
         $text =~ s/\b192\.0\.2\.1[01]:443/127.0.0.1:$tls_service/g;
 
         spew("$dir/recipe.conf", startable($text, services()));
