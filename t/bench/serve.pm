@@ -56,18 +56,26 @@ my $answers;
 
 sub served {
     my ($more, %side) = @_;
+    my $path = $side{path} // '/';
 
     return side($bench, "gateway_websocket_serve /message$more;\n"
             . '            ' . ($side{serve} // ''),
         modules => [MODULE], keepalive => 1, http => $side{http},
-        server => <<'END' . ($side{server} // ''));
+        server => <<"END" . ($side{server} // ''));
 location = /message {
             internal;
-            proxy_pass http://service;
+            proxy_pass http://service$path;
             proxy_set_header Connection "";
         }
 
 END
+}
+
+
+# The service takes nothing but events at this path.
+
+sub events {
+    return served(' format=websocket-events', path => '/events');
 }
 
 
@@ -129,7 +137,7 @@ END
 # as Pushpin does, or with the message as it is.
 
 my $pushpin = sub {
-    my @sides = ([events => served(' format=websocket-events')],
+    my @sides = ([events => events()],
                  [plain => served('')]);
     my (%us, @ratio, @events);
 
@@ -547,7 +555,7 @@ sub {
         beside('message', SIZE . ' bytes and back, beside a proxied POST',
             served(''), RATIO),
         beside('events', 'likewise, with format=websocket-events',
-            served(' format=websocket-events')),
+            events()),
         { name => 'pushpin', title => 'beside Pushpin, CPU of all processes',
           run => $pushpin, needs => [MODULE],
           commands => [qw(pushpin zurl)], optional => 1 },

@@ -14,8 +14,9 @@
  *
  *         Any other request is answered with the body that it had, as JSON,
  *         or as application/websocket-events if it is that: then an OPEN is
- *         accepted and a message comes back.  The connection is kept unless
- *         the request is of HTTP/1.0 or says "Connection: close".
+ *         accepted and a message comes back; a POST of /events has to be
+ *         that.  The connection is kept unless the request is of HTTP/1.0 or
+ *         says "Connection: close".
  *
  * It reads from a connection only when all that it said there is sent.
  */
@@ -322,6 +323,12 @@ request(connection_t *c, char *from, size_t len)
 
     type = strcasestr(from, "\r\nContent-Type: " EVENTS_TYPE)
            ? EVENTS_TYPE : "application/json";
+
+    if (strncmp(from, "POST /events ", 13) == 0 && type[12] != 'w') {
+        c->last = 1;
+        c->rest = 0;
+        return len;
+    }
 
     end[-1] = saved;
 
