@@ -443,6 +443,8 @@ ngx_http_gateway_websocket_push_close(ngx_http_request_t *r,
 
     if (n == 0) {
         question->code = 1000;
+        ngx_str_set(&question->data, "");
+
         return NGX_OK;
     }
 

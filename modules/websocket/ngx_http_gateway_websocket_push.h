@@ -253,6 +253,11 @@ void ngx_http_gateway_websocket_log_full(
 ngx_int_t ngx_http_gateway_websocket_reserve(ngx_slab_pool_t *shpool,
     ngx_http_gateway_websocket_sh_t *sh, ngx_uint_t n);
 
+/* Has the zone's mail read when there is some. */
+
+void ngx_http_gateway_websocket_add_local(
+    ngx_http_gateway_websocket_local_t *local);
+
 /* Takes a slot for this worker.  Returns NGX_OK or NGX_DECLINED. */
 
 ngx_int_t ngx_http_gateway_websocket_claim(

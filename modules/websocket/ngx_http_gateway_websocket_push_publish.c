@@ -200,6 +200,10 @@ ngx_http_gateway_websocket_publish_question(
     question->code = item->code;
     question->data = item->reason;
 
+    if (question->data.len == 0) {
+        ngx_str_set(&question->data, "");
+    }
+
     /* GRIP's default is a Close that says what it is */
 
     if (question->code == NGX_HTTP_GATEWAY_WEBSOCKET_NO_STATUS) {

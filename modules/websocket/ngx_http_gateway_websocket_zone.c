@@ -292,6 +292,8 @@ ngx_http_gateway_websocket_get_local(ngx_shm_zone_t *shm_zone)
 
     ngx_http_gateway_websocket_groups_init(local);
 
+    ngx_http_gateway_websocket_add_local(local);
+
     zone->local = local;
 
     if (ngx_http_gateway_websocket_claim(local) != NGX_OK) {

@@ -86,8 +86,6 @@ ngx_http_gateway_websocket_zone_init_process(ngx_cycle_t *cycle)
     ngx_list_part_t                     *part;
     ngx_http_gateway_websocket_local_t  *local;
 
-    ngx_queue_init(&ngx_http_gateway_websocket_locals);
-
     part = &cycle->shared_memory.part;
     shm_zone = part->elts;
 
@@ -391,9 +389,18 @@ ngx_http_gateway_websocket_claim(ngx_http_gateway_websocket_local_t *local)
     local->slot = slot;
     local->generation = slot->generation;
 
-    ngx_queue_insert_tail(&ngx_http_gateway_websocket_locals, &local->queue);
-
     return NGX_OK;
+}
+
+
+void
+ngx_http_gateway_websocket_add_local(ngx_http_gateway_websocket_local_t *local)
+{
+    if (ngx_http_gateway_websocket_locals.next == NULL) {
+        ngx_queue_init(&ngx_http_gateway_websocket_locals);
+    }
+
+    ngx_queue_insert_tail(&ngx_http_gateway_websocket_locals, &local->queue);
 }
 
 
@@ -775,13 +782,15 @@ ngx_http_gateway_websocket_zone_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
-    while (!ngx_queue_empty(&ngx_http_gateway_websocket_locals)) {
-        q = ngx_queue_head(&ngx_http_gateway_websocket_locals);
+    for (q = ngx_queue_head(&ngx_http_gateway_websocket_locals);
+         q != ngx_queue_sentinel(&ngx_http_gateway_websocket_locals);
+         q = ngx_queue_next(q))
+    {
         local = ngx_queue_data(q, ngx_http_gateway_websocket_local_t, queue);
 
-        ngx_queue_remove(q);
-
-        ngx_http_gateway_websocket_give_back(local);
+        if (local->slot) {
+            ngx_http_gateway_websocket_give_back(local);
+        }
     }
 
     ngx_close_connection(ngx_http_gateway_websocket_socket);

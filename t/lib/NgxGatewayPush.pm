@@ -10,6 +10,7 @@ package NgxGatewayPush;
 #     zone       size of the zone; 1m
 #     serve      more lines for the location of the clients, "push" for that of
 #                pushes
+#     connections  of a worker, 256
 #     others as of NgxGatewayServeNginx
 #
 #     join(GROUPS, ...)  a client in these groups, which may be empty; its "id",
@@ -42,9 +43,12 @@ sub new {
     my $zone = delete $o{zone} // '1m';
     my $serve = delete $o{serve} // '';
     my $push = delete $o{push} // '';
+    my $connections = delete $o{connections} // 256;
+    my $start = delete $o{start} // 1;
 
-    return $class->SUPER::new(
+    my $self = $class->SUPER::new(
         %o,
+        start => 0,
         http => "    gateway_websocket_zone clients:$zone;\n" . ($o{http} // ''),
         locations => { %{ $o{locations} // {} }, client => <<"_EOC_" },
             gateway_websocket_serve /service/client?\$args zone=clients;
@@ -63,6 +67,13 @@ _EOC_
         }
 _EOC_
     );
+
+    $self->{nginx}{connections} = $connections;
+    bless $self->{nginx}, 'NgxGatewayPush::Nginx';
+
+    $self->{nginx}->start() if $start;
+
+    return $self;
 }
 
 
@@ -171,10 +182,33 @@ sub wait {
 }
 
 
+package NgxGatewayPush::Nginx;
+
+use strict;
+use warnings;
+
+our @ISA = ('NgxGatewayNginx');
+
+
+sub write_config {
+    my ($self) = @_;
+
+    $self->SUPER::write_config();
+
+    my $text = $self->read_file('nginx.conf');
+
+    $text =~ s/worker_connections 256/worker_connections $self->{connections}/;
+
+    return $self->write_file('nginx.conf', $text);
+}
+
+
 package NgxGatewayPush::Connection;
 
 use strict;
 use warnings;
+
+use IO::Select ();
 
 
 sub request {
