@@ -54,6 +54,7 @@ sub service {
 
     if (!$pid) {
         $SIG{$_} = 'DEFAULT' for qw( INT TERM HUP PIPE );
+        open STDERR, '>>', E2E::dir() . "/$name.log" or POSIX::_exit(126);
         exec { $command } $command, "$E2E::ROOT/docs/examples/$file", $port,
              "http://127.0.0.1:$push/push"
             or POSIX::_exit(127);
@@ -79,7 +80,7 @@ for my $name (sort keys %services) {
     my $answer = E2EClient->new($push)->ask('POST', '/push/groups/lobby',
                                             'hello, all');
 
-    is("$answer->{status} $answer->{body}", '200 {"reached":0}',
+    is("$answer->{status} $answer->{body}", qq(200 {"reached":0}\n),
        "$name: a push by anybody on this machine");
 
     $nginx->stop();

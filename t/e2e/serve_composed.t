@@ -72,9 +72,8 @@ server {
     ssl_certificate $certificate;
     ssl_certificate_key $key;
 
-    set \$set 'of \$arg_x';
-
     location /app/ {
+        set \$set 'of \$arg_x';
         gateway_jwt api issuer=corp;
         gateway_limit zone=by_user after_auth;
         gateway_websocket_serve /_m/head zone=table;
@@ -217,7 +216,7 @@ sub served {
     return NgxGatewayWebSocket->new($o{tls} ? $tls : $port, uri => $uri, %o);
 }
 
-# An answer's JSON.
+# An answer's JSON, or { text }.
 
 sub said {
     my ($ws, $message) = @_;
@@ -226,11 +225,11 @@ sub said {
 
     my $text = $ws->read_text();
 
-    return $text // 'nothing' if ($text // '') !~ /\A\{/;
+    return { text => $text // 'nothing' } if ($text // '') !~ /\A\{/;
 
-    my $value = eval { $json->decode($text) } // $text;
+    my $value = eval { $json->decode($text) } // { text => $text };
 
-    delete $value->{id} if ref $value && $value->{as};
+    delete $value->{id} if $value->{as};
 
     return $value;
 }
@@ -262,7 +261,7 @@ is(scalar seen('connect'), 0, 'no backend was asked');
 
 {
     my $ws = served('/admin/', headers => [
-        Authorization => token(scope => 'admin') ]);
+        Authorization => token(sub => 'root', scope => 'admin') ]);
 
     is($ws->status(), 101, 'a token with the scope');
     is($ws->verify(), undef, 'a valid answer');
@@ -303,7 +302,7 @@ for my $scheme (qw( http https )) {
 
     # messages are not charged as handshakes are
 
-    my $right = grep { ref $_ } map { said($ws, "n $_") } 1 .. 20;
+    my $right = grep { $_->{'x-user'} } map { said($ws, "n $_") } 1 .. 20;
 
     is($right, 20, "$scheme: more messages than handshakes are allowed");
     $ws->send_close(4000, 'done');
@@ -359,7 +358,7 @@ for my $scheme (qw( http https )) {
 
     is("$error->{status} $error->{title} $error->{body}{as}",
        '409 Conflict wrong', 'an aggregate that passes an error on');
-    is(said($ws, '{"action":"file"}'), 'from nginx itself, by POST',
+    is(said($ws, '{"action":"file"}')->{text}, 'from nginx itself, by POST',
        'nginx itself');
     is(said($ws, '{"action":"fallback"}')->{as}, 'fallback', 'error_page');
     is(said($ws, '{"action":"nested"}')->{error}{status}, 405,

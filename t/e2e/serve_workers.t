@@ -23,6 +23,7 @@ my $backend = E2EPeer->start(node(), "$FindBin::Bin/serve_backend.cjs");
 my $client = E2EPeer->start('node', "$FindBin::Bin/serve_crowd.cjs");
 
 my ($nginx, %where) = start($backend, workers => 4, listen => 'reuseport',
+                            drain => "${drain}s",
                             main => <<'_EOC_', server => <<"_EOC_");
 worker_rlimit_nofile 10000;
 worker_shutdown_timeout 10s;
@@ -31,7 +32,6 @@ _EOC_
         gateway_websocket_serve /_b/as/crowd zone=table;
         gateway_websocket_connect /_b/connect?\$args;
         gateway_websocket_disconnect /_b/disconnect;
-        gateway_websocket_drain ${drain}s;
     }
 _EOC_
 

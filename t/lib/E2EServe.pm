@@ -8,8 +8,8 @@ package E2EServe;
 #
 # The names of the locations in configuration() say what is served how.
 # %where is what the program is told: port, tls (ports of the gateway), ca (a
-# file).  Options: workers, main, listen (parameters beside the port), and
-# http and server, more lines of these blocks.
+# file).  Options: workers, main, listen (parameters beside the port), drain,
+# and http and server, more lines of these blocks.
 #
 # The backends, serve_backend.cjs and serve_peer.py, do what they are told:
 #
@@ -97,6 +97,7 @@ sub configuration {
     my $http = $o{http} // '';
     my $server = $o{server} // '';
     my $listen = $o{listen} // '';
+    my $drain = $o{drain} // '500ms';
     my $locations = '';
 
     for my $name (sort keys %SERVE) {
@@ -124,6 +125,7 @@ _EOC_
 
     return <<"_EOC_";
 gateway_websocket_zone table:4m;
+gateway_websocket_drain $drain;
 
 client_max_body_size 4m;
 
