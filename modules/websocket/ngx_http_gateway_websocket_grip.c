@@ -196,7 +196,7 @@ static u_char *
 ngx_http_gateway_websocket_grip_param(u_char *p, u_char *last,
     ngx_http_gateway_websocket_grip_param_t *param)
 {
-    ngx_str_null(&param->value);
+    ngx_str_set(&param->value, "");
     param->escapes = 0;
 
     p = ngx_http_gateway_websocket_grip_space(p, last);
@@ -319,8 +319,12 @@ ngx_http_gateway_websocket_grip_message(ngx_pool_t *pool, ngx_uint_t opcode,
 
     grip->type = NGX_HTTP_GATEWAY_WEBSOCKET_GRIP_MESSAGE;
     grip->opcode = opcode;
-    grip->data.data = data->data + prefix->len;
-    grip->data.len = data->len - prefix->len;
+    grip->data = *data;
+
+    if (prefix->len) {
+        grip->data.data += prefix->len;
+        grip->data.len -= prefix->len;
+    }
 
     return NGX_OK;
 }
