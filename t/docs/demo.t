@@ -87,7 +87,7 @@ like($output, qr/^\ {4}101\ .*\n\ {4}>\ hello\n
      'a WebSocket that is closed for a message that is too large');
 
 like($output, qr/^\ {4}101\ .*\n\ {4}>\ hello\n
-                 \ {4}<\ \{"id":"[0-9a-f]{32}",.*"text":"hello","user":"alice"\}\n
+                 \ {4}<\ \{"id":"[0-9a-f]{32}",.*"hello","user":"alice"\}\n
                  \ {4}>\ \{"action":"leave"\}\n\ {4}<\ you\ left\n
                  \ {4}<\ Close\ 1000\ goodbye$/mx,
      'a WebSocket whose service speaks HTTP');

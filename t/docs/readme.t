@@ -37,8 +37,8 @@ my $live = NgxGatewayServe->new(answer => sub {
     return $_[0]{event} eq 'connect' ? 'status=204' : undef;
 });
 my $live_port = $live->port();
-my $text = complete('main', $example->{text} =~ s/\b(listen\s+127\S+:)8081/$1$push/r,
-                    $port, $service);
+my $text = complete('main', $example->{text} =~ s/\b8081\b/$push/r, $port,
+                    $service);
 
 $text =~ s/(\bupstream\s+prices\s+\{\s+server\s+127\.0\.0\.1:)\d+/$1$prices_port/
     or die "there is no upstream of the prices\n";

@@ -111,7 +111,7 @@ recipe('A gateway with a chat', sub {
        'and no longer that');
     $ws->send_text('{"action":"leave"}');
     is($ws->read_text(), 'bye', 'a last message');
-    is($ws->read_close()->{code}, 1000, 'and a Close');
+    is($ws->read_close(undef, answer => 1)->{code}, 1000, 'and a Close');
 
     $ws = client('/chat?name=ann');
     $service->stop();
@@ -153,7 +153,8 @@ recipe('Only for those with a token', sub {
     is(client('/chat', any => 1, origin => 'https://example.net',
               headers => [ Cookie => "session=$token" ])->status(), 403,
        'another origin');
-    is($ws->read_close()->{code}, 1008, 'the token has expired');
+    is($ws->read_close(undef, answer => 1)->{code}, 1008,
+       'the token has expired');
 });
 
 recipe('Several messages at once', sub {
@@ -165,7 +166,7 @@ recipe('Several messages at once', sub {
     is($ws->read_text(), 'slow', 'for a slow one');
 
     $ws->send_text('fail');
-    is($ws->read_close()->{code}, 1011, 'one that fails');
+    is($ws->read_close(undef, answer => 1)->{code}, 1011, 'one that fails');
 });
 
 recipe('One URL for pages and WebSockets', sub {
@@ -241,7 +242,9 @@ recipe('Ask them all', sub {
     is(post("http://127.0.0.1:$push/everywhere/groups/lobby", 'a',
             'x-down' => 1)->{content}, '{"east":{"reached":2},"west":null}',
        'one that is down');
-}, port => $push, http => sub { gateway('east', $east) . gateway('west', $west) });
+}, port => $push, http => sub {
+    return gateway('east', $east) . gateway('west', $west);
+});
 
 recipe('Know where it is', sub {
     my $ws = client('/chat');
@@ -263,12 +266,23 @@ recipe('Connections and files', sub {
 
     $ws->send_text('a');
     is($ws->read_text(), 'a', 'it answers');
+
+    my %old = map { $_ => 1 } workers();
+
     kill 'HUP', $nginx;
 
     my $close = $ws->read_close(35, answer => 1);
 
     is($close->{code}, 1001, 'a reload');
     is($close->{reason}, 'server shutdown', 'and why');
+    $ws->disconnect();
+
+    my $disconnect = ($service->waited('/chat', 2))[-1];
+
+    is($service->header($disconnect, 'Gateway-Close'), '1001 server shutdown',
+       'which the service is told, too');
+    ok($service->wait(sub { !grep { $old{$_} } workers() }),
+       'the old workers end');
 }, drain => '200ms');
 
 is_deeply([ sort keys %examples ], [], 'all examples were tried');
@@ -308,7 +322,7 @@ sub recipe {
 
         # not every system allows so many files
 
-        $text =~ s/^(worker_rlimit_nofile|\s+worker_connections)\s+\d+/$1 512/mg;
+        $text =~ s/\b(worker_(?:rlimit_nofile|connections))\s+\d+/$1 512/g;
 
         spew("$dir/recipe.conf",
              startable($text, $o{http} ? $o{http}->() : ''));
@@ -417,6 +431,13 @@ sub curls {
 
         is($first, $answer, $command);
     }
+}
+
+
+# The processes of nginx but the master
+
+sub workers {
+    return map { /\d+/g } `pgrep -P $nginx`;
 }
 
 
