@@ -49,7 +49,8 @@ sub new {
     my $self = $class->SUPER::new(
         %o,
         start => 0,
-        http => "    gateway_websocket_zone clients:$zone;\n" . ($o{http} // ''),
+        http => "    gateway_websocket_zone clients:$zone;\n"
+                . ($o{http} // ''),
         locations => { %{ $o{locations} // {} }, client => <<"_EOC_" },
             gateway_websocket_serve /service/client?\$args zone=clients;
             gateway_websocket_connect /service/client?pid=\$pid&\$args;
@@ -149,7 +150,14 @@ sub push_from {
 
     $self->{from}{$pid} //= $self->connection($pid);
 
-    return $self->{from}{$pid}->request(@args);
+    my $answer = $self->{from}{$pid}->request(@args);
+
+    # the last of keepalive_requests, or of a worker that ends
+
+    delete $self->{from}{$pid}
+        if !$answer || ($answer->{headers}{connection} // '') eq 'close';
+
+    return $answer;
 }
 
 
@@ -198,6 +206,8 @@ sub write_config {
     my $text = $self->read_file('nginx.conf');
 
     $text =~ s/worker_connections 256/worker_connections $self->{connections}/;
+
+    $text =~ s/^daemon off;/master_process off;\n$&/m if $self->{single};
 
     return $self->write_file('nginx.conf', $text);
 }
