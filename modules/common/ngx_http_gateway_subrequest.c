@@ -18,6 +18,8 @@
 #include "ngx_http_gateway_subrequest.h"
 
 
+static ngx_uint_t ngx_http_gateway_subrequest_is_prefixed(ngx_str_t *name,
+    char *prefix);
 static ngx_uint_t ngx_http_gateway_subrequest_is_connection(
     ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_gateway_subrequest_is_option(ngx_http_request_t *r,
@@ -111,6 +113,8 @@ ngx_http_gateway_subrequest_variables(ngx_cycle_t *cycle)
         /* variables that only "set" defines are weak */
 
         if (!(v[i].flags & NGX_HTTP_VAR_WEAK)
+            && !ngx_http_gateway_subrequest_is_prefixed(&v[i].name,
+                                                        "gateway_jwt_")
             && (v[i].name.len != sizeof("request_id") - 1
                 || ngx_strncmp(v[i].name.data, "request_id", v[i].name.len)
                    != 0))
@@ -127,6 +131,18 @@ ngx_http_gateway_subrequest_variables(ngx_cycle_t *cycle)
     }
 
     return indices;
+}
+
+
+static ngx_uint_t
+ngx_http_gateway_subrequest_is_prefixed(ngx_str_t *name, char *prefix)
+{
+    size_t  len;
+
+    len = ngx_strlen(prefix);
+
+    return name->len > len
+           && ngx_strncmp(name->data, (u_char *) prefix, len) == 0;
 }
 
 

@@ -62,11 +62,20 @@ typedef struct {
 } ngx_http_gateway_subrequest_t;
 
 
+/*
+ * Tells whether "r" is all that its main request is for, which runs no phases
+ * of its own, as those of messages of a WebSocket.
+ */
+
+#define ngx_http_gateway_subrequest_is_carried(r)                             \
+    ((r)->parent == (r)->main && (r)->main->write_event_handler == NULL)
+
+
 #pragma GCC visibility push(hidden)
 
 /*
  * Finds the variables whose values subrequests inherit, when they have one:
- * those of "set", and $request_id.  All others they find out by themselves,
+ * those of "set", $request_id, and those of a token.  All others they find out by themselves,
  * since values may depend on the URI.  To be called when the configuration has
  * been read.
  *

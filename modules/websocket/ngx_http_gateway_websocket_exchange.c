@@ -151,7 +151,7 @@ static ngx_connection_t *
 ngx_http_gateway_websocket_exchange_connection(
     ngx_http_gateway_websocket_session_t *s)
 {
-    ngx_connection_t                      *c;
+    ngx_connection_t                      *c, *client;
     ngx_http_gateway_websocket_profile_t  *pr;
 
     c = ngx_get_connection(ngx_http_gateway_websocket_no_socket, s->log);
@@ -186,10 +186,12 @@ ngx_http_gateway_websocket_exchange_connection(
     c->local_sockaddr = pr->local_sockaddr;
     c->local_socklen = pr->local_socklen;
 
-    if (s->connection) {
-        c->proxy_protocol = s->connection->proxy_protocol;
+    client = s->request ? s->request->connection : s->connection;
+
+    if (client) {
+        c->proxy_protocol = client->proxy_protocol;
 #if (NGX_SSL)
-        c->ssl = s->connection->ssl;
+        c->ssl = client->ssl;
 #endif
     }
 

@@ -258,7 +258,9 @@ ngx_http_gateway_websocket_intake_parse(
 
             /* else the client's Close is waited for, behind all this */
 
-            if (s->parser.code == NGX_HTTP_GATEWAY_WEBSOCKET_PROTOCOL) {
+            if (s->parser.code == NGX_HTTP_GATEWAY_WEBSOCKET_PROTOCOL
+                || s->parser.rest > (uint64_t) (last - p))
+            {
                 s->discard = 1;
             }
         }

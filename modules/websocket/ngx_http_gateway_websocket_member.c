@@ -107,7 +107,7 @@ ngx_http_gateway_websocket_describe(ngx_http_gateway_websocket_member_t *m,
     if (escape) {
         p = (u_char *) ngx_escape_json(p, s->user_agent.data,
                                        s->user_agent.len);
-    } else {
+    } else if (s->user_agent.len) {
         p = ngx_cpymem(p, s->user_agent.data, s->user_agent.len);
     }
 
@@ -145,7 +145,7 @@ ngx_http_gateway_websocket_will(ngx_http_gateway_websocket_session_t *s,
 {
     u_char                      buf[NGX_INT_T_LEN], *p;
     size_t                      len;
-    ngx_str_t                   number, format;
+    ngx_str_t                   number, format, host;
     ngx_uint_t                  i;
     ngx_http_core_srv_conf_t   *cscf, **cscfp;
     ngx_http_core_main_conf_t  *cmcf;
@@ -168,7 +168,9 @@ ngx_http_gateway_websocket_will(ngx_http_gateway_websocket_session_t *s,
     format.len = 1;
     format.data = (u_char *) (s->events ? "e" : "p");
 
-    len = 6 * sizeof(uint32_t) + format.len + cscf->server_name.len + number.len
+    host = s->profile->headers_in.server;
+
+    len = 7 * sizeof(uint32_t) + format.len + host.len + cscf->server_name.len + number.len
           + s->disconnect.len + s->profile->addr_text.len + s->state.len;
 
     will->data = ngx_alloc(len, s->log);
@@ -181,6 +183,7 @@ ngx_http_gateway_websocket_will(ngx_http_gateway_websocket_session_t *s,
     p = ngx_http_gateway_websocket_will_put(p, &s->disconnect);
     p = ngx_http_gateway_websocket_will_put(p, &format);
     p = ngx_http_gateway_websocket_will_put(p, &s->profile->addr_text);
+    p = ngx_http_gateway_websocket_will_put(p, &host);
     p = ngx_http_gateway_websocket_will_put(p, &s->state);
 
     will->len = p - will->data;
@@ -205,7 +208,8 @@ void
 ngx_http_gateway_websocket_orphan(ngx_str_t *id, ngx_str_t *will)
 {
     ngx_int_t                              n;
-    ngx_str_t                              name, number, uri, addr, state, format;
+    ngx_str_t                              name, number, uri, format, addr;
+    ngx_str_t                              host, state;
     ngx_http_core_srv_conf_t              *cscf;
     ngx_http_gateway_websocket_session_t  *s;
 
@@ -218,6 +222,7 @@ ngx_http_gateway_websocket_orphan(ngx_str_t *id, ngx_str_t *will)
         || ngx_http_gateway_websocket_will_get(will, &uri) != NGX_OK
         || ngx_http_gateway_websocket_will_get(will, &format) != NGX_OK
         || ngx_http_gateway_websocket_will_get(will, &addr) != NGX_OK
+        || ngx_http_gateway_websocket_will_get(will, &host) != NGX_OK
         || ngx_http_gateway_websocket_will_get(will, &state) != NGX_OK)
     {
         return;
@@ -253,7 +258,8 @@ ngx_http_gateway_websocket_orphan(ngx_str_t *id, ngx_str_t *will)
 
     if (s->disconnect.data == NULL
         || (state.len && s->state.data == NULL)
-        || ngx_http_gateway_websocket_profile_orphan(s, cscf, &addr) != NGX_OK)
+        || ngx_http_gateway_websocket_profile_orphan(s, cscf, &addr, &host)
+           != NGX_OK)
     {
         ngx_http_gateway_websocket_session_free(s);
         return;

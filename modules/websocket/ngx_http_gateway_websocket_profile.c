@@ -40,17 +40,25 @@ ngx_int_t
 ngx_http_gateway_websocket_profile_variables(ngx_cycle_t *cycle,
     ngx_http_gateway_websocket_main_conf_t *wmcf)
 {
-    static ngx_str_t  claims = ngx_string("gateway_jwt_");
+    static ngx_str_t  scheme = ngx_string("scheme");
+    static ngx_str_t  https = ngx_string("https");
+    static ngx_str_t  tls = ngx_string("ssl_");
     static ngx_str_t  others = ngx_string("gateway_");
     static ngx_str_t  own = ngx_string("gateway_websocket_");
 
-    /* of "set", and $request_id */
-
     wmcf->variables = ngx_http_gateway_subrequest_variables(cycle);
+
+    /* the connection may be gone when its end is told */
 
     if (wmcf->variables == NULL
         || ngx_http_gateway_websocket_profile_names(cycle, wmcf->variables,
-                                                    &claims, NULL)
+                                                    &scheme, NULL)
+           != NGX_OK
+        || ngx_http_gateway_websocket_profile_names(cycle, wmcf->variables,
+                                                    &https, NULL)
+           != NGX_OK
+        || ngx_http_gateway_websocket_profile_names(cycle, wmcf->variables,
+                                                    &tls, NULL)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -79,7 +87,7 @@ ngx_http_gateway_websocket_profile_names(ngx_cycle_t *cycle,
 
     for (i = 0; i < cmcf->variables.nelts; i++) {
 
-        if (v[i].name.len <= prefix->len
+        if (v[i].name.len < prefix->len
             || ngx_strncmp(v[i].name.data, prefix->data, prefix->len) != 0
             || (except && v[i].name.len > except->len
                 && ngx_strncmp(v[i].name.data, except->data, except->len)
@@ -566,11 +574,12 @@ ngx_http_gateway_websocket_profile_addresses(
 ngx_int_t
 ngx_http_gateway_websocket_profile_orphan(
     ngx_http_gateway_websocket_session_t *s, ngx_http_core_srv_conf_t *cscf,
-    ngx_str_t *addr)
+    ngx_str_t *addr, ngx_str_t *host)
 {
     size_t                                   len;
     ngx_addr_t                               parsed;
     ngx_listening_t                         *ls;
+    ngx_table_elt_t                         *h;
     ngx_http_gateway_websocket_profile_t    *pr;
     ngx_http_gateway_websocket_main_conf_t  *wmcf;
 
@@ -588,13 +597,15 @@ ngx_http_gateway_websocket_profile_orphan(
 
     ngx_http_gateway_websocket_profile_inherit(pr, wmcf);
 
-    pr->subrequests.headers = ngx_palloc(s->pool, sizeof(ngx_table_elt_t));
+    h = ngx_pcalloc(s->pool, sizeof(ngx_table_elt_t));
+
+    pr->subrequests.headers = h;
     pr->subrequests.empty = ngx_pcalloc(s->pool,
                                         sizeof(ngx_http_request_body_t));
     pr->values = ngx_pcalloc(s->pool, (wmcf->variables->nelts + 1)
                                       * sizeof(ngx_http_variable_value_t));
 
-    if (pr->subrequests.headers == NULL || pr->subrequests.empty == NULL
+    if (h == NULL || pr->subrequests.empty == NULL
         || pr->values == NULL)
     {
         return NGX_ERROR;
@@ -610,12 +621,25 @@ ngx_http_gateway_websocket_profile_orphan(
 
     pr->headers_in.content_length_n = -1;
     pr->headers_in.keep_alive_n = -1;
-    pr->headers_in.server = cscf->server_name;
 
     if (ngx_http_gateway_websocket_profile_str(s->pool, &pr->addr_text, addr)
-        != NGX_OK)
+        != NGX_OK
+        || ngx_http_gateway_websocket_profile_str(s->pool, &h->value, host)
+           != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    pr->headers_in.server = h->value;
+
+    if (host->len) {
+        ngx_str_set(&h->key, "Host");
+        h->lowcase_key = (u_char *) "host";
+        h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
+
+        pr->headers_in.host = h;
+        pr->subrequests.nplain = 1;
+        pr->subrequests.nheaders = 1;
     }
 
     pr->sockaddr = &unknown;

@@ -458,10 +458,6 @@ ngx_http_gateway_websocket_serve_deflate(
         return NGX_OK;
     }
 
-    /* more than that is not made use of */
-
-    d.server_bits = (u_char) ngx_min(d.server_bits, 12);
-
     s->inflate = ngx_pcalloc(s->pool,
                              sizeof(ngx_http_gateway_websocket_inflate_t));
     s->deflate = ngx_pcalloc(s->pool,

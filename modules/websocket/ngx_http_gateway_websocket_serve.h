@@ -288,13 +288,13 @@ ngx_int_t ngx_http_gateway_websocket_profile(
     ngx_http_gateway_websocket_session_t *s, ngx_http_request_t *r);
 
 /*
- * Makes one for a client of which only the address is known; "cscf" is its
- * server's.  Returns NGX_OK, or NGX_ERROR.
+ * Makes one for a client of which only the address and the host that it asked
+ * for are known, both may be empty; "cscf" is its server's.  Returns NGX_OK, or NGX_ERROR.
  */
 
 ngx_int_t ngx_http_gateway_websocket_profile_orphan(
     ngx_http_gateway_websocket_session_t *s, ngx_http_core_srv_conf_t *cscf,
-    ngx_str_t *addr);
+    ngx_str_t *addr, ngx_str_t *host);
 
 /*
  * Finds the variables whose values are kept.  Returns NGX_OK, or NGX_ERROR when
