@@ -317,10 +317,10 @@ END
 # What a worker holds for each of many sockets that had one message and wait.
 
 my $idle = sub {
-    my (@each, $grouped);
-
-    push @each, held(served('')) for 1 .. LOOKS;
-    $grouped = held(served(' zone=bench', grouped()));
+    my @each = map { held(served('')) } 1 .. LOOKS;
+    my $grouped = held(served(' zone=bench', grouped()));
+    my $limited = held(served('', serve => 'limit_conn all 65535;',
+        http => sub { "    limit_conn_zone \$server_port zone=all:1m;\n" }));
 
     my $spread = Bench::spread(@each);
 
@@ -328,8 +328,9 @@ my $idle = sub {
         figure => $spread->{median},
         unit   => 'bytes for each',
         spread => $spread,
-        text   => sprintf('%.2f KB for each (%.2f..%.2f); %.2f in a group',
-            (map { $_ / 1024 } @$spread{qw(median min max)}, $grouped)),
+        text   => sprintf('%.2f KB for each (%.2f..%.2f); %.2f in a group, '
+            . '%.2f with limit_conn', (map { $_ / 1024 }
+            @$spread{qw(median min max)}, $grouped, $limited)),
         target => { kind => 'bytes', value => EACH },
         met    => $spread->{median} <= EACH ? 1 : 0,
     );
