@@ -152,9 +152,8 @@ main(int argc, char **argv)
 
     if (epoll == -1 || sockets == NULL) {
         fail("no memory");
-    }
 
-    if (strcmp(argv[1], "pipe") == 0) {
+    } else if (strcmp(argv[1], "pipe") == 0) {
         open_all(sockets, 1);
         pipe_messages(sockets, n < OUTSTANDING ? n : OUTSTANDING, argv + 6);
 
