@@ -133,30 +133,25 @@ ngx_http_gateway_websocket_events_next(
                                         "event with a line without its CRLF");
     }
 
-    ngx_str_null(&event->data);
-
-    if (sized) {
-
-        if (size > (size_t) (last - p)) {
-            return ngx_http_gateway_websocket_event_error(events,
+    if (size > (size_t) (last - p)) {
+        return ngx_http_gateway_websocket_event_error(events,
                              "event with a content that goes beyond the body");
-        }
+    }
 
-        event->data.data = p;
-        event->data.len = size;
+    event->data.data = p;
+    event->data.len = size;
 
-        p += size;
+    p += size;
 
-        /* some that write bodies by hand leave out the very last one */
+    /* some that write bodies by hand leave out the very last one */
 
-        if (p < last) {
-            p = ngx_http_gateway_websocket_event_crlf(p, last);
-        }
+    if (sized && p < last) {
+        p = ngx_http_gateway_websocket_event_crlf(p, last);
+    }
 
-        if (p == NULL) {
-            return ngx_http_gateway_websocket_event_error(events,
+    if (p == NULL) {
+        return ngx_http_gateway_websocket_event_error(events,
                              "event with a content that no CRLF comes after");
-        }
     }
 
     event->type = ngx_http_gateway_websocket_event_type(&event->name);

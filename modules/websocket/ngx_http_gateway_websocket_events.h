@@ -54,7 +54,7 @@ typedef struct {
 typedef struct {
     ngx_uint_t   type;
     ngx_str_t    name;         /* as it stands in the body */
-    ngx_str_t    data;         /* likewise; data.data is NULL without a size */
+    ngx_str_t    data;         /* likewise; empty without a size, not NULL */
 } ngx_http_gateway_websocket_event_t;
 
 

@@ -121,9 +121,11 @@ fuzz_read(ngx_pool_t *pool, u_char *p, u_char *last, fuzz_event_t *event)
     event->name.len = strspn(line, letters);
     event->type = fuzz_type(&event->name);
 
-    ngx_str_null(&event->data);
-
     p = eol + 2;
+
+    event->data.data = p;
+    event->data.len = 0;
+
     size = line + event->name.len;
 
     if (event->name.len == 0) {
@@ -147,7 +149,6 @@ fuzz_read(ngx_pool_t *pool, u_char *p, u_char *last, fuzz_event_t *event)
         return NULL;
     }
 
-    event->data.data = p;
     event->data.len = n;
 
     p += n;

@@ -13,8 +13,9 @@
  *     write TYPE CONTENT
  *     write_close CODE REASON
  *
- * What came of it is printed: "ok" and TYPE:NAME:CONTENT for each event,
- * without CONTENT when it has no size; or the number of events and "error".
+ * What came of it is printed: "ok" and TYPE:NAME:CONTENT for each event, and
+ * "error" where the body is malformed; a status, a code and a reason; or what
+ * was written.
  */
 
 
@@ -84,12 +85,13 @@ do_parse(void)
 
         first = n ? first : event.type;
 
-        printf(" %x:%.*s", (int) event.type, (int) event.name.len,
+        printf(" %x:%.*s:", (int) event.type, (int) event.name.len,
                event.name.data);
 
-        if (event.data.data) {
-            printf(":");
-            words_put(event.data.data, event.data.len);
+        words_put(event.data.data, event.data.len);
+
+        if (event.data.data == NULL) {
+            printf(" differs: NULL");
         }
     }
 

@@ -97,8 +97,8 @@ sub told {
     return join ' ', 'ok', map {
         my ($name, $content) = @$_;
 
-        sprintf('%x:%s', $type{$name} // $other, $name)
-            . (defined $content ? ':' . hex_of($content) : '');
+        sprintf '%x:%s:%s', $type{$name} // $other, $name,
+            hex_of($content // '');
     } @_;
 }
 
@@ -110,7 +110,7 @@ sub malformed {
 
         (["malformed: \"" . escaped($body) . '"', ['parse', $body],
             'ok error'],
-         ['... as the second one', ['parse', $last], 'ok 10:OPEN error']);
+         ['... as the second one', ['parse', $last], 'ok 10:OPEN:- error']);
     } ('OPEN', "OPEN\r", "OPEN\rx", "OPEN\n", "OPEN\n\n", "\r\n", "\n", ' ',
        " OPEN\r\n", "TEXT 1\r\nx\rx",
        "OPEN \r\n", "OPEN  1\r\nx\r\n", "TEXT 1 \r\nx\r\n", "TEXT\t1\r\nx\r\n",
@@ -277,12 +277,12 @@ sub controls {
          'last - p < 2'],
         ['a line without LF', qr/ \|\| p\[1\] != LF/, ''],
         ['half a line end at the end', qr/last - p < 2/, 'last - p < 1'],
-        ['no content is an empty one', qr/event->data\.data = p;/,
-         'event->data.data = size ? p : NULL;'],
         ['a content without what comes after it',
-         qr/if \(p < last\) \{\n\s+p = (\w+)\(p, last\);/, 'if (0) {'],
-        ['the last line end has to be there', qr/if \(p < last\) \{/,
-         'if (1) {'],
+         qr/if \(sized && p < last\)/, 'if (0)'],
+        ['the last line end has to be there', qr/if \(sized && p < last\)/,
+         'if (sized)'],
+        ['a line end without a size', qr/if \(sized && p < last\)/,
+         'if (p < last)'],
         ['the cursor moves', qr/events->error = error;/,
          'events->error = error; events->pos++;'],
         ['the last type is told', qr/\(\*n\)\+\+ == 0/, '(*n)++ >= 0'],
