@@ -9,6 +9,7 @@ use warnings;
 
 use File::Path qw(make_path);
 use File::Temp qw(tempdir);
+use POSIX ();
 use Time::HiRes qw(sleep time);
 
 use Bench::Gateway;
@@ -46,6 +47,9 @@ use constant {
     PUSHES  => 2000,
     RATE    => 500,
     ID      => 2000,
+
+    # group and id: the share of all cores above which others are noise
+    OTHERS  => 0.05,
 };
 
 my $bench;
@@ -400,12 +404,16 @@ my $million = sub {
 my $group = sub {
     my $gateway = push_gateway();
     my $log = "$gateway->{dir}/group.log";
+    my $before = taken($gateway);
     my $pid = serve_program($log, undef, 'group', $gateway->{shared}, '/serve',
         SIZE, SOCKETS, '/push/groups/all', ROUNDS);
     my $round = ROUNDS;
 
     line($pid, $log, qr/^round $round first /m);
     stop($pid);
+
+    my $noise = others($before, taken($gateway));
+
     $gateway->stop_it;
 
     my %seen;
@@ -421,6 +429,7 @@ my $group = sub {
         figure => $spread{last}{median},
         unit   => 'ms to the last of ' . SOCKETS,
         spread => $spread{last},
+        noise  => $noise,
         text   => sprintf('%.1f ms (%.1f..%.1f) to the last of %d, the first '
             . '%.1f, the answer %.1f (%.1f..%.1f)',
             @{ $spread{last} }{qw(median min max)}, SOCKETS,
@@ -436,6 +445,7 @@ my $group = sub {
 my $id = sub {
     my $gateway = push_gateway();
     my $log = "$gateway->{dir}/id.log";
+    my $before = taken($gateway);
     my $pid = serve_program($log, undef, 'id', $gateway->{shared}, '/serve',
         SIZE, TARGETS, '/push', PUSHES, RATE);
     my ($other, @time) = line($pid, $log, qr/^other\ (\d+)\ of\ \d+
@@ -443,12 +453,16 @@ my $id = sub {
         \ answer\ p50\ (\S+)\ p99\ (\S+)\ max\ (\S+)$/mx);
 
     stop($pid);
+
+    my $noise = others($before, taken($gateway));
+
     $gateway->stop_it;
 
     return (
         figure => $time[1],
         unit   => 'us, 99th percentile',
         spread => { min => $time[1], max => $time[1] },
+        noise  => $noise,
         text   => sprintf('50%% %.0f us, 99%% %.0f, all %.0f; the answer %.0f, '
             . '%.0f, %.0f; %d a second', @time, RATE),
         target => { kind => 'us', value => ID },
@@ -503,6 +517,33 @@ END
 
     $gateway->{shared} = $shared;
     return $gateway;
+}
+
+
+# CPU seconds of all that runs on this machine, and of what belongs to the case:
+# those of the client are there as soon as it has been waited for.
+
+sub taken {
+    my ($gateway) = @_;
+    my $hz = POSIX::sysconf(POSIX::_SC_CLK_TCK());
+    my (undef, @all) = split ' ', (split /\n/, read_file('/proc/stat'))[0];
+    my $own = cpu(map { workers_of($_->{pid}) } $gateway, answers());
+
+    $own += $_ for times;
+
+    return { wall => time(), own => $own, cpus => scalar(() = glob
+             '/sys/devices/system/cpu/cpu[0-9]*'),
+             all => ($all[0] + $all[1] + $all[2] + $all[5] + $all[6]) / $hz };
+}
+
+
+sub others {
+    my ($before, $after) = @_;
+    my %spent = map { $_ => $after->{$_} - $before->{$_} } qw(wall own all);
+    my $share = ($spent{all} - $spent{own}) / $spent{wall} / $after->{cpus};
+
+    return $share > OTHERS
+        ? [sprintf 'others took %.0f%% of all cores', $share * 100] : [];
 }
 
 
