@@ -424,11 +424,18 @@ void
 ngx_http_gateway_websocket_leave_groups(
     ngx_http_gateway_websocket_member_t *m)
 {
-    ngx_queue_t                         *q;
+    ngx_queue_t                         *q, *next;
     ngx_http_gateway_websocket_place_t  *place;
 
-    while (m->ngroups) {
-        q = ngx_queue_head(&m->groups);
+    if (m->ngroups == 0) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&m->groups);
+         q != ngx_queue_sentinel(&m->groups);
+         q = next)
+    {
+        next = ngx_queue_next(q);
         place = ngx_queue_data(q, ngx_http_gateway_websocket_place_t, link);
 
         ngx_http_gateway_websocket_free_place(m, place);

@@ -20,6 +20,8 @@ static ngx_int_t ngx_http_gateway_websocket_zone_size(ngx_conf_t *cf,
     ngx_str_t *value, ngx_str_t *name, ssize_t *size);
 static ngx_int_t ngx_http_gateway_websocket_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
+static ngx_int_t ngx_http_gateway_websocket_init_slots(
+    ngx_http_gateway_websocket_zone_t *zone);
 static ngx_int_t ngx_http_gateway_websocket_init_sh(ngx_shm_zone_t *shm_zone,
     ngx_http_gateway_websocket_zone_t *zone);
 static ngx_int_t ngx_http_gateway_websocket_enter(
@@ -168,7 +170,6 @@ ngx_http_gateway_websocket_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 {
     ngx_http_gateway_websocket_zone_t *old = data;
 
-    ngx_int_t                           rc;
     ngx_http_gateway_websocket_zone_t  *zone;
 
     zone = shm_zone->data;
@@ -191,16 +192,7 @@ ngx_http_gateway_websocket_init_zone(ngx_shm_zone_t *shm_zone, void *data)
         }
     }
 
-    /* until the workers of before a reload have ended there are both */
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    rc = ngx_http_gateway_websocket_reserve(zone->shpool, zone->sh,
-                                            2 * zone->core->worker_processes);
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-
-    if (rc != NGX_OK && old == NULL) {
+    if (ngx_http_gateway_websocket_init_slots(zone) != NGX_OK && old == NULL) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                       "gateway_websocket_zone \"%V\" is too small for %i "
                       "workers", &shm_zone->shm.name,
@@ -209,6 +201,41 @@ ngx_http_gateway_websocket_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Until the workers of before a reload have ended there are both.  The master,
+ * which unlocks what a dead worker has locked, must not wait for that itself;
+ * a worker that finds no slot tries to make one.
+ */
+
+static ngx_int_t
+ngx_http_gateway_websocket_init_slots(ngx_http_gateway_websocket_zone_t *zone)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  i, n;
+
+    n = 2 * zone->core->worker_processes;
+
+    if (zone->sh->nslots >= n) {
+        return NGX_OK;
+    }
+
+    for (i = 0; i < 100; i++) {
+
+        if (ngx_shmtx_trylock(&zone->shpool->mutex)) {
+            rc = ngx_http_gateway_websocket_reserve(zone->shpool, zone->sh, n);
+
+            ngx_shmtx_unlock(&zone->shpool->mutex);
+
+            return rc;
+        }
+
+        ngx_msleep(1);
+    }
+
+    return NGX_DECLINED;
 }
 
 
