@@ -182,6 +182,7 @@ typedef struct {
     unsigned                     send_set:1;
     unsigned                     limit_set:1;
     unsigned                     correlate_set:1;
+    unsigned                     format_set:1;
 } ngx_http_gateway_websocket_loc_conf_t;
 
 

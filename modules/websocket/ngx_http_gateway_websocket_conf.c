@@ -282,6 +282,10 @@ ngx_http_gateway_websocket_merge_loc_conf(ngx_conf_t *cf, void *parent,
         conf->fields = prev->fields;
     }
 
+    if (ngx_http_gateway_websocket_merge_serve(cf, prev, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     ngx_conf_merge_value(conf->guard, prev->guard, 0);
     ngx_conf_merge_size_value(conf->max_message, prev->max_message, 65536);
 
@@ -314,9 +318,7 @@ ngx_http_gateway_websocket_merge_loc_conf(ngx_conf_t *cf, void *parent,
 
     ngx_http_gateway_websocket_merge_push(cf, prev, conf);
 
-    if (ngx_http_gateway_websocket_merge_pass(cf, prev, conf) != NGX_OK
-        || ngx_http_gateway_websocket_merge_serve(cf, prev, conf) != NGX_OK)
-    {
+    if (ngx_http_gateway_websocket_merge_pass(cf, prev, conf) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 

@@ -213,6 +213,10 @@ ngx_http_gateway_websocket_message_is(
         return 0;
     }
 
+    if (value.data[0] == '{' || value.data[0] == '[') {
+        return 0;
+    }
+
     if (value.data[0] == '"') {
         value.data++;
         value.len -= 2;
@@ -266,7 +270,7 @@ ngx_http_gateway_websocket_message_answered(
 
     if (error == NULL && !x->failed && status >= 200 && status < 300) {
 
-        if (answer.encoded) {
+        if (answer.encoded && x->body.len) {
             error = "it is compressed";
 
         } else if (x->body.len

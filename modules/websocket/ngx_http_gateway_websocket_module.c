@@ -524,18 +524,18 @@ ngx_http_gateway_websocket_header_filter(ngx_http_request_t *r)
     ngx_http_gateway_websocket_exchange_t  *x;
     ngx_http_gateway_websocket_loc_conf_t  *wlcf;
 
-    x = ngx_http_gateway_websocket_get_exchange(r);
-
-    if (x) {
-        return ngx_http_gateway_websocket_exchange_header(x, r);
-    }
-
     ctx = ngx_http_get_module_ctx(r, ngx_http_gateway_websocket_module);
 
     if (ctx && ctx->pass
         && ngx_http_gateway_websocket_pass_is_opening(r, ctx->pass))
     {
         return ngx_http_gateway_websocket_pass_answer(r, ctx->pass);
+    }
+
+    x = ngx_http_gateway_websocket_get_exchange(r);
+
+    if (x) {
+        return ngx_http_gateway_websocket_exchange_header(x, r);
     }
 
     if (r->upstream
@@ -579,13 +579,21 @@ ngx_http_gateway_websocket_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     ngx_http_gateway_websocket_ctx_t       *ctx;
     ngx_http_gateway_websocket_exchange_t  *x;
 
+    ctx = ngx_http_get_module_ctx(r, ngx_http_gateway_websocket_module);
+
+    if (ctx && ctx->pass
+        && ngx_http_gateway_websocket_pass_is_opening(r, ctx->pass))
+    {
+        /* the flush of a header that has not been sent */
+
+        return NGX_OK;
+    }
+
     x = ngx_http_gateway_websocket_get_exchange(r);
 
     if (x) {
         return ngx_http_gateway_websocket_exchange_body(x, r, in);
     }
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_gateway_websocket_module);
 
     if (ctx == NULL) {
         return ngx_http_next_body_filter(r, in);
@@ -595,13 +603,6 @@ ngx_http_gateway_websocket_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
         && ngx_http_gateway_websocket_tunnel_is_ready(ctx->guard))
     {
         return ngx_http_gateway_websocket_guard_start(r, in);
-    }
-
-    if (ctx->pass && ngx_http_gateway_websocket_pass_is_opening(r, ctx->pass))
-    {
-        /* the flush of a header that has not been sent */
-
-        return NGX_OK;
     }
 
     in = ngx_http_gateway_problem_body(r, &ctx->problem, in);

@@ -13,6 +13,8 @@
 #include "ngx_http_gateway_websocket_serve.h"
 
 
+static char *ngx_http_gateway_websocket_not_alone(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_gateway_websocket_set_uri(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_str_t *value, ngx_http_complex_value_t *cv);
 static char *ngx_http_gateway_websocket_set_option(ngx_conf_t *cf,
@@ -34,6 +36,12 @@ ngx_http_gateway_websocket_set_serve(ngx_conf_t *cf, ngx_command_t *cmd,
 
     if (wlcf->serve) {
         return "is duplicate";
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        return ngx_http_gateway_websocket_not_alone(cf, clcf);
     }
 
     value = cf->args->elts;
@@ -61,8 +69,6 @@ ngx_http_gateway_websocket_set_serve(ngx_conf_t *cf, ngx_command_t *cmd,
     wmcf = ngx_http_conf_get_module_main_conf(cf,
                                            ngx_http_gateway_websocket_module);
     wmcf->used = 1;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     clcf->handler = ngx_http_gateway_websocket_serve_handler;
 
@@ -96,13 +102,18 @@ ngx_http_gateway_websocket_set_option(ngx_conf_t *cf, ngx_command_t *cmd,
         return wlcf->zone ? NGX_CONF_OK : NGX_CONF_ERROR;
     }
 
-    if (ngx_strcmp(value->data, "format=plain") == 0) {
-        wlcf->events = 0;
-        return NGX_CONF_OK;
-    }
+    if (ngx_strcmp(value->data, "format=plain") == 0
+        || ngx_strcmp(value->data, "format=websocket-events") == 0)
+    {
+        if (wlcf->format_set) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "duplicate \"format\" in \"%V\"", &cmd->name);
+            return NGX_CONF_ERROR;
+        }
 
-    if (ngx_strcmp(value->data, "format=websocket-events") == 0) {
-        wlcf->events = 1;
+        wlcf->format_set = 1;
+        wlcf->events = (value->data[7] == 'w');
+
         return NGX_CONF_OK;
     }
 
@@ -318,15 +329,33 @@ ngx_http_gateway_websocket_merge_serve(ngx_conf_t *cf,
     }
 
     if (conf->serve
-        && (conf->srv || conf->url || conf->push_zone
-            || clcf->handler != ngx_http_gateway_websocket_serve_handler))
+        && clcf->handler != ngx_http_gateway_websocket_serve_handler)
     {
+        (void) ngx_http_gateway_websocket_not_alone(cf, clcf);
+        return NGX_ERROR;
+    }
+
+    if (conf->serve && conf->guard == 1) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"gateway_websocket_serve\" cannot be together "
-                           "with another directive that answers the requests "
-                           "of location \"%V\"", &clcf->name);
+                           "\"gateway_websocket_serve\" and "
+                           "\"gateway_websocket_guard\" cannot be together "
+                           "in location \"%V\": there is no tunnel to guard",
+                           &clcf->name);
         return NGX_ERROR;
     }
 
     return NGX_OK;
+}
+
+
+static char *
+ngx_http_gateway_websocket_not_alone(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf)
+{
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"gateway_websocket_serve\" cannot be together with "
+                       "another directive that answers the requests of "
+                       "location \"%V\"", &clcf->name);
+
+    return NGX_CONF_ERROR;
 }
