@@ -461,7 +461,7 @@ my $id = sub {
     return (
         figure => $time[1],
         unit   => 'us, 99th percentile',
-        spread => { min => $time[1], max => $time[1] },
+        spread => { min => $time[0], max => $time[2] },
         noise  => $noise,
         text   => sprintf('50%% %.0f us, 99%% %.0f, all %.0f; the answer %.0f, '
             . '%.0f, %.0f; %d a second', @time, RATE),
