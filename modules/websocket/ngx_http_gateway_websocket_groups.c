@@ -590,6 +590,7 @@ static ngx_int_t
 ngx_http_gateway_websocket_run_job(ngx_http_gateway_websocket_local_t *local,
     ngx_http_gateway_websocket_job_t *job)
 {
+    ngx_str_t                             text;
     ngx_queue_t                          *q;
     ngx_http_gateway_websocket_place_t   *place;
     ngx_http_gateway_websocket_answer_t   answer;
@@ -620,7 +621,7 @@ ngx_http_gateway_websocket_run_job(ngx_http_gateway_websocket_local_t *local,
     local->turn++;
 
     ngx_http_gateway_websocket_push_member(place->member, &job->question, NULL,
-                                           &answer, NULL);
+                                           &answer, &text);
 
     job->answer.reached += answer.reached;
     job->answer.full += answer.full;

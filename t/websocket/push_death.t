@@ -86,12 +86,12 @@ for my $round (1 .. 2) {
 
     $start = time;
 
-    for my $ws (@lost, $by->{$victim}) {
-        my $answer = $gate->push_from($others[ $ws->{id} =~ /[0-7]\z/ ],
-                                      POST => "/push/$ws->{id}", 'x');
+    my @codes = map {
+        $gate->push_from($others[ $_->{id} =~ /[0-7]\z/ ],
+                         POST => "/push/$_->{id}", 'x')->{code}
+    } @lost, $by->{$victim};
 
-        is($answer->{code}, 410, 'what it had is gone');
-    }
+    is(join(' ', grep { $_ != 410 } @codes), '', 'what it had is gone');
 
     ok(time - $start < 1.5, 'and does not hold anybody up');
 
