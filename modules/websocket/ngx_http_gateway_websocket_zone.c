@@ -93,8 +93,9 @@ ngx_http_gateway_websocket_zone_size(ngx_conf_t *cf, ngx_str_t *value,
 
     if (colon == NULL || colon == value->data) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid zone \"%V\", it must be \"NAME:SIZE\"",
-                           value);
+                           "invalid parameter \"%V\" in "
+                           "\"gateway_websocket_zone\", it must be "
+                           "\"NAME:SIZE\"", value);
         return NGX_ERROR;
     }
 
@@ -108,8 +109,9 @@ ngx_http_gateway_websocket_zone_size(ngx_conf_t *cf, ngx_str_t *value,
 
     if (*size == NGX_ERROR || *size < (ssize_t) (8 * ngx_pagesize)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid zone \"%V\", the size must be at least "
-                           "8 pages of memory (32k)", value);
+                           "invalid parameter \"%V\" in "
+                           "\"gateway_websocket_zone\", the size must be at "
+                           "least 8 pages of memory (32k)", value);
         return NGX_ERROR;
     }
 
@@ -120,8 +122,13 @@ ngx_http_gateway_websocket_zone_size(ngx_conf_t *cf, ngx_str_t *value,
 ngx_shm_zone_t *
 ngx_http_gateway_websocket_zone(ngx_conf_t *cf, ngx_str_t *name)
 {
+    ngx_str_t  *value;
+
     if (name->len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "empty name of a zone");
+        value = cf->args->elts;
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "empty name of a zone in \"%V\"", &value[0]);
         return NULL;
     }
 

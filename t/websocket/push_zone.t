@@ -74,20 +74,22 @@ use Time::HiRes qw( sleep time );
         [ 'gateway_websocket_zone a:1m; gateway_websocket_zone a:2m;', '',
           qr/the size 2097152 of shared memory zone "a" conflicts/ ],
         [ 'gateway_websocket_zone a:16k;', '',
-          'invalid zone "a:16k", the size must be at least 8 pages of memory '
-          . '(32k)' ],
+          'invalid parameter "a:16k" in "gateway_websocket_zone", the size '
+          . 'must be at least 8 pages of memory (32k)' ],
         [ 'gateway_websocket_zone a:x;', '',
-          'invalid zone "a:x", the size must be at least 8 pages of memory '
-          . '(32k)' ],
+          'invalid parameter "a:x" in "gateway_websocket_zone", the size '
+          . 'must be at least 8 pages of memory (32k)' ],
         [ 'gateway_websocket_zone a;', '',
-          'invalid zone "a", it must be "NAME:SIZE"' ],
+          'invalid parameter "a" in "gateway_websocket_zone", it must be '
+          . '"NAME:SIZE"' ],
         [ 'gateway_websocket_zone :1m;', '',
-          'invalid zone ":1m", it must be "NAME:SIZE"' ],
+          'invalid parameter ":1m" in "gateway_websocket_zone", it must be '
+          . '"NAME:SIZE"' ],
         [ 'gateway_websocket_zone a:1m;', 'gateway_websocket_push a;',
           'invalid parameter "a" in "gateway_websocket_push", it must be '
           . '"zone=NAME"' ],
         [ 'gateway_websocket_zone a:1m;', 'gateway_websocket_push zone=;',
-          'empty name of a zone' ],
+          'empty name of a zone in "gateway_websocket_push"' ],
         [ 'gateway_websocket_zone a:1m;',
           'gateway_websocket_push zone=a; gateway_websocket_push zone=a;',
           '"gateway_websocket_push" directive is duplicate' ],
