@@ -345,7 +345,8 @@ sub _plan {
 
     if ($o{gzip}) {
         push @headers, 'Content-Encoding: gzip';
-        $body = Compress::Zlib::memGzip($body);
+        $body = Compress::Zlib::memGzip($body)
+            if $status != 204 && $status != 304;
     }
 
     unshift @headers, "Content-Type: $type" if length($type // '');

@@ -22,6 +22,7 @@ package NgxGatewayServeNginx;
 #
 #     open(URI, ...)   a client whose handshake is done
 #     try(URI, ...)    one whose handshake may have been refused
+#     over(SOCKET, ...)  one on a connection that there is already
 #     is_problem(WS, STATUS, DETAIL, NAME)  a test
 #     closes(WS)       reads until the end, "CODE REASON"
 #     service, nginx, port
@@ -55,6 +56,8 @@ our $HTTP = <<'_EOC_';
     access_log logs/gate.log gate;
 
     proxy_http_version 1.1;
+    proxy_buffer_size 16k;
+    proxy_buffers 4 16k;
     proxy_set_header Connection "";
 _EOC_
 
@@ -126,6 +129,20 @@ sub service {
     my ($self) = @_;
 
     return $self->{service};
+}
+
+
+sub over {
+    my ($self, $socket, %o) = @_;
+
+    my $ws = bless {
+        in => '', side => 'client', greedy => 1, control => [],
+        timeout => $NgxGatewayWebSocket::TIMEOUT, %o,
+    }, 'NgxGatewayWebSocket';
+
+    $ws->_use($socket);
+
+    return $ws;
 }
 
 
