@@ -17,6 +17,7 @@ my $failed = '1011 the service failed';
 my $slack = $ENV{TEST_NGINX_USE_VALGRIND} ? 5 : 1.5;
 
 my $gate = NgxGatewayEvents->new(
+    http => 'gateway_websocket_drain 200ms;',
     locations => {
         many => 'gateway_websocket_concurrency 10;',
         short => 'gateway_websocket_max_reply 1k;',
@@ -51,7 +52,8 @@ sub field {
 # One that is asked for after 20 seconds, at the end of this
 
 my ($kept_uri, $kept_path) = $gate->fresh('events',
-    said(['OPEN']) . fields('Keep-Alive-Interval: 1', 'Set-Meta-A: b'));
+    said(['OPEN']) . fields('Keep-Alive-Interval: 1', 'Set-Meta-A: b'),
+    said(['TEXT', 'kept']) . '&hold=kept');
 my $kept = $gate->open($kept_uri);
 my $kept_since = time;
 
@@ -330,6 +332,24 @@ is($gate->try('/dead')->status(), 502, 'OPEN refused: nobody listens');
 
 {
     my ($uri, $path) = $gate->fresh('events', said(['OPEN'])
+        . fields('Set-Meta-Long: ' . 'x' x 3000));
+    my $ws = $gate->open($uri);
+    my $more = fields('Set-Meta-More: ' . 'y' x 1000);
+
+    $ws->send_text('!' . said(['TEXT', 'a']) . $more);
+    is($gate->received($ws, 1), 'text:a', 'much state');
+    $ws->send_text('b');
+    is($gate->received($ws, 1), 'text:b', 'which comes back');
+    is(length field(($service->requests($path))[-1], 'Meta-Long'), 3000,
+       'all of it');
+    $more =~ s/More/Even-More/;
+    $ws->send_text('!' . said(['TEXT', 'a']) . $more);
+    is($gate->closes($ws), $failed, 'too much state');
+    $gate->silent($path, 4, 'and no more requests');
+}
+
+{
+    my ($uri, $path) = $gate->fresh('events', said(['OPEN'])
         . fields('Set-Meta-User: ann'));
     my $ws = $gate->open($uri);
 
@@ -508,16 +528,15 @@ for my $row (
 # Keep-Alive-Interval
 
 SKIP: {
-    skip 'a client without memory for 20 seconds', 4
-        if $ENV{TEST_NGINX_USE_VALGRIND};
+    skip 'what takes longer than 20 seconds', 6
+        if time - $kept_since > 19;
 
-    $gate->silent($kept_path, 1, 'nothing to keep alive')
-        if time - $kept_since < 19;
+    $gate->silent($kept_path, 1, 'nothing to keep alive');
 
     my ($open, $empty) = $service->waited($kept_path, 2,
                                           $kept_since + 25 - time);
 
-    ok($empty, 'a request that keeps alive') or skip 'none', 3;
+    ok($empty, 'a request that keeps alive') or skip 'none', 4;
     is($empty->{body}, '', 'without events');
     is(join(' ', map { field($empty, $_) } 'Content-Type', 'Accept', 'Meta-A',
                  'Content-Length'), "$type $type b 0", 'and with all fields');
@@ -525,10 +544,49 @@ SKIP: {
            'after 20 seconds at the least');
 
     $kept->send_text('a');
-    is($gate->received($kept, 1), 'text:a', 'and a message then');
+    $gate->silent($kept_path, 2, 'a message waits for its answer');
+    $service->release('kept');
+    is($gate->received($kept, 2), 'text:kept text:a', 'which may have events');
 }
 
 
-$gate->finish();
+# Reloads, and workers that die
+
+{
+    my ($uri, $path) = $gate->fresh('events');
+    my $ws = $gate->open($uri);
+    my $worker = $gate->worker();
+
+    ok($gate->nginx()->reload(), 'a reload');
+    is($gate->closes($ws), '1001 server shutdown', 'closes');
+    is($gate->requests($path, 2), 'OPEN CLOSE:1001:server shutdown',
+       'and is told');
+    ok($service->wait(sub { !kill 0, $worker }), 'the old worker ends');
+}
+
+SKIP: {
+    skip 'a worker that is not to be killed', 3
+        if $ENV{TEST_NGINX_USE_VALGRIND};
+
+    my ($uri, $path) = $gate->fresh('events', said(['OPEN'])
+        . fields('Set-Meta-User: ann'));
+    my $ws = $gate->open($uri);
+
+    $ws->send_text('a');
+    $gate->received($ws, 1);
+
+    kill 'KILL', $gate->worker();
+    is($gate->requests($path, 3), 'OPEN TEXT:a DISCONNECT',
+       'a worker that is killed');
+
+    my ($open, undef, $last) = $service->requests($path);
+
+    is(field($last, 'Connection-Id'), field($open, 'Connection-Id'),
+       'the one that takes its place has the id');
+    is(field($last, 'Meta-User'), 'ann', 'and the state');
+}
+
+
+$gate->finish(qr/signal 9/);
 
 done_testing();

@@ -123,6 +123,19 @@ sub subscribed {
     is($gate->closes($ws), '1000', 'closed, without a code');
 }
 
+{
+    my ($ws) = subscribed('many-0');
+
+    $ws->send_text(told((map { control(type => 'subscribe',
+                                       channel => "many-$_") } 1 .. 70),
+                        ['TEXT', 'm:in']));
+    is($ws->read_text(), 'in', 'more channels than there may be');
+    $gate->publish({ items => [map { item("many-$_", content => "$_") }
+                               0, 63, 64, 70] });
+    $gate->publish({ items => [item('many-0', content => 'last')] });
+    is($gate->received($ws, 3), 'text:0 text:63 text:last', 'the first 64');
+}
+
 # what is no channel, or not done, is passed over
 
 for my $row (
