@@ -337,7 +337,54 @@ async function channels() {
 }
 
 
-const RUNS = { messages, state, closing, channels };
+// Many at once, of all workers: what each of them says, and what all are told
+
+async function crowd() {
+    const all = await Promise.all(Array.from({ length: 100 },
+                                             () => open('/grip')));
+    const numbers = Array.from({ length: 20 }, (_, i) => String(i));
+
+    const right = await Promise.all(all.map(async (ws, n) => {
+        let good = await said(ws, 'join crowd') == 'in crowd';
+
+        for (const i of numbers) {
+            good = await said(ws, `${n} ${i}`) == `${n} ${i}` && good;
+        }
+
+        return good;
+    }));
+
+    is(right.filter((good) => good).length, 100, 'a hundred clients');
+
+    for (const i of numbers) {
+        await publish('crowd', i);
+    }
+
+    const told = await Promise.all(all.map(async (ws) => {
+        const got = [];
+
+        while (got.length < numbers.length) {
+            got.push(await next(ws));
+        }
+
+        return got.join() == numbers.join();
+    }));
+
+    is(told.filter((good) => good).length, 100, 'are told, in order');
+
+    const from = seen.length;
+
+    all.forEach((ws, n) => n % 2 ? ws.close(1000) : ws.terminate());
+    await until(() => seen.length >= from + 100);
+
+    const ends = seen.slice(from).map((one) => one.events.join());
+
+    is(['CLOSE', 'DISCONNECT'].map((type) =>
+           ends.filter((end) => end == type).length), [50, 50], 'and leave');
+}
+
+
+const RUNS = { messages, state, closing, channels, crowd };
 
 
 async function main() {

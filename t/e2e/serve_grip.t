@@ -23,7 +23,7 @@ if (!-d "$E2E::ROOT/build/node_modules/\@fanoutio/grip") {
 
 my $peer = E2EPeer->start($node, "$FindBin::Bin/serve_grip.cjs");
 my $signature = $peer->hello()->{signature};
-my ($nginx, %where) = start($peer, server => <<"_EOC_");
+my ($nginx, %where) = start($peer, workers => 2, server => <<"_EOC_");
     location = /grip {
         gateway_websocket_serve /_b/grip zone=table format=websocket-events;
         gateway_websocket_set_header Grip-Sig "$signature";
@@ -35,7 +35,8 @@ my ($nginx, %where) = start($peer, server => <<"_EOC_");
     }
 _EOC_
 
-$peer->run({ run => $_, %where }) for qw( messages state closing channels );
+$peer->run({ run => $_, %where })
+    for qw( messages state closing channels crowd );
 
 $peer->stop();
 $nginx->stop();
