@@ -207,6 +207,7 @@ sub write_config {
 
     $text =~ s/worker_connections 256/worker_connections $self->{connections}/;
 
+    $text =~ s/^events \{/$&\n    use $self->{method};/m if $self->{method};
     $text =~ s/^daemon off;/master_process off;\n$&/m if $self->{single};
 
     return $self->write_file('nginx.conf', $text);

@@ -242,6 +242,37 @@ for my $round (1 .. 2) {
 $gate->finish(qr/exited on signal 9|was locked by/);
 
 
+# Other ways to wait for events
+
+for my $method (qw( poll select )) {
+    my $other = NgxGatewayPush->new(workers => 2, start => 0);
+
+    $other->{nginx}{method} = $method;
+
+    # nginx may have been built without it
+
+    if (!eval { $other->nginx()->start() }) {
+        note("no $method");
+        next;
+    }
+
+    my $by = $other->spread(2, 'both');
+
+    for my $from (keys %$by) {
+        for my $to (keys %$by) {
+            is($other->says($other->push_from($from,
+                                              POST => "/push/$by->{$to}{id}",
+                                              $from)),
+               '200 {"reached":1}', $method);
+            is($by->{$to}->read_text(), $from, 'arrives');
+        }
+    }
+
+    undef $by;
+    $other->finish();
+}
+
+
 # Without a master
 
 {
