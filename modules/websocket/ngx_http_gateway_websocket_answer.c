@@ -15,6 +15,7 @@
 
 static ngx_int_t ngx_http_gateway_websocket_answer_state(ngx_pool_t *pool,
     ngx_str_t *state, ngx_str_t *value, u_char separator);
+static size_t ngx_http_gateway_websocket_answer_size(ngx_str_t *state);
 static ngx_int_t ngx_http_gateway_websocket_answer_meta(ngx_pool_t *pool,
     ngx_str_t *state, ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_gateway_websocket_answer_is(ngx_table_elt_t *h,
@@ -99,11 +100,6 @@ ngx_http_gateway_websocket_answer(ngx_http_gateway_websocket_exchange_t *x,
                 continue;
 
             } else if (ngx_http_gateway_websocket_answer_is(&h[i],
-                                                 "sec-websocket-extensions"))
-            {
-                answer->extensions = h[i].value;
-
-            } else if (ngx_http_gateway_websocket_answer_is(&h[i],
                                                       "keep-alive-interval"))
             {
                 answer->keep_alive = h[i].value;
@@ -130,13 +126,24 @@ ngx_http_gateway_websocket_answer(ngx_http_gateway_websocket_exchange_t *x,
         }
     }
 
-    if (state.len > NGX_HTTP_GATEWAY_WEBSOCKET_MAX_STATE) {
+    if (ngx_http_gateway_websocket_answer_size(&state)
+        > NGX_HTTP_GATEWAY_WEBSOCKET_MAX_STATE)
+    {
         return "the state is larger than 4096 bytes";
     }
 
     if (ngx_http_gateway_websocket_fields(r->pool, &r->headers_out.headers,
                                           "gateway-groups", &groups)
         == NGX_ERROR)
+    {
+        return "there is no memory for it";
+    }
+
+    if (s->events
+        && ngx_http_gateway_websocket_fields(r->pool, &r->headers_out.headers,
+                                             "sec-websocket-extensions",
+                                             &answer->extensions)
+           == NGX_ERROR)
     {
         return "there is no memory for it";
     }
@@ -159,6 +166,29 @@ ngx_http_gateway_websocket_answer_is(ngx_table_elt_t *h, char *name)
 {
     return h->key.len == ngx_strlen(name)
            && ngx_strncasecmp(h->key.data, (u_char *) name, h->key.len) == 0;
+}
+
+
+/* of names and values alone */
+
+static size_t
+ngx_http_gateway_websocket_answer_size(ngx_str_t *state)
+{
+    size_t  i, n;
+
+    if (state->len == 0) {
+        return 0;
+    }
+
+    n = 1;
+
+    for (i = 0; i < state->len; i++) {
+        n += (state->data[i] == ';' || state->data[i] == '\n');
+    }
+
+    /* each has a "=", and all but one a separator of two bytes */
+
+    return state->len - 3 * n + 2;
 }
 
 

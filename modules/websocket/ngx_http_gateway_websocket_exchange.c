@@ -30,6 +30,8 @@ static ngx_http_request_t *ngx_http_gateway_websocket_exchange_main(
 static ngx_int_t ngx_http_gateway_websocket_exchange_start(
     ngx_http_gateway_websocket_exchange_t *x, ngx_str_t *uri,
     ngx_array_t *fields, ngx_str_t *body);
+static ngx_int_t ngx_http_gateway_websocket_exchange_copy(
+    ngx_http_gateway_websocket_exchange_t *x, ngx_str_t *s);
 static ngx_int_t ngx_http_gateway_websocket_exchange_done(
     ngx_http_request_t *sr, void *data, ngx_int_t rc);
 static void ngx_http_gateway_websocket_exchange_end(
@@ -303,7 +305,7 @@ ngx_http_gateway_websocket_exchange_start(
     ngx_http_gateway_websocket_exchange_t *x, ngx_str_t *uri,
     ngx_array_t *fields, ngx_str_t *body)
 {
-    ngx_str_t                              value, text;
+    ngx_str_t                              text;
     ngx_uint_t                             i;
     ngx_http_request_t                    *sr;
     ngx_http_gateway_field_t              *field;
@@ -318,12 +320,9 @@ ngx_http_gateway_websocket_exchange_start(
     ngx_http_split_args(x->main, &sub.uri, &sub.args);
 
     if (body && body->len && x->session->events) {
-        value = *body;
+        text = *body;
 
-        text.len = value.len;
-        text.data = ngx_pstrdup(x->main->pool, &value);
-
-        if (text.data == NULL) {
+        if (ngx_http_gateway_websocket_exchange_copy(x, &text) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -344,27 +343,21 @@ ngx_http_gateway_websocket_exchange_start(
     field = fields->elts;
 
     for (i = 0; i < fields->nelts; i++) {
-        value = field[i].value;
 
-        field[i].value.data = ngx_pstrdup(x->main->pool, &value);
-        if (field[i].value.data == NULL) {
+        if (ngx_http_gateway_websocket_exchange_copy(x, &field[i].value)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
 
-        if (x->session->events) {
-            value = field[i].name;
-
-            field[i].name.data = ngx_pstrdup(x->main->pool, &value);
-            if (field[i].name.data == NULL) {
-                return NGX_ERROR;
-            }
-
-            value = field[i].lowcase;
-
-            field[i].lowcase.data = ngx_pstrdup(x->main->pool, &value);
-            if (field[i].lowcase.data == NULL) {
-                return NGX_ERROR;
-            }
+        if (x->session->events
+            && (ngx_http_gateway_websocket_exchange_copy(x, &field[i].name)
+                != NGX_OK
+                || ngx_http_gateway_websocket_exchange_copy(x,
+                                                            &field[i].lowcase)
+                   != NGX_OK))
+        {
+            return NGX_ERROR;
         }
     }
 
@@ -383,6 +376,30 @@ ngx_http_gateway_websocket_exchange_start(
     /* the one that is to be answered: core sends to no other at once */
 
     sr->connection->data = sr;
+
+    return NGX_OK;
+}
+
+
+/* with the NUL byte that core has behind values of header fields */
+
+static ngx_int_t
+ngx_http_gateway_websocket_exchange_copy(
+    ngx_http_gateway_websocket_exchange_t *x, ngx_str_t *s)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(x->main->pool, s->len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (s->len) {
+        ngx_memcpy(p, s->data, s->len);
+    }
+
+    p[s->len] = '\0';
+    s->data = p;
 
     return NGX_OK;
 }

@@ -50,7 +50,7 @@ ngx_http_gateway_websocket_session_read_handler(ngx_event_t *ev)
     ngx_http_gateway_websocket_session_t  *s;
 
     c = ev->data;
-    s = c->data;
+    s = ngx_http_gateway_websocket_session_of(c);
 
     if (c->close) {
 
@@ -605,13 +605,13 @@ ngx_http_gateway_websocket_intake_close(
     ngx_str_t   reason;
     ngx_uint_t  code;
 
+    s->closed = 1;
+
     if (ngx_http_gateway_websocket_close_code(data, len, &code) != NGX_OK) {
         s->parser.code = code;
         s->parser.error = "invalid Close frame";
         return NGX_ERROR;
     }
-
-    s->closed = 1;
 
     reason.len = (len > 2) ? len - 2 : 0;
     reason.data = data + 2;

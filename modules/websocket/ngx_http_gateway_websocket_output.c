@@ -242,7 +242,7 @@ ngx_http_gateway_websocket_session_write_handler(ngx_event_t *ev)
     ngx_http_gateway_websocket_session_t  *s;
 
     c = ev->data;
-    s = c->data;
+    s = ngx_http_gateway_websocket_session_of(c);
 
     if (ngx_http_gateway_websocket_output_flush(s) != NGX_OK) {
         s->broken = 1;

@@ -297,7 +297,10 @@ ngx_http_gateway_websocket_profile_drops(
         return 0;
     }
 
-    if (h->key.len > 5 && ngx_strncmp(h->lowcase_key, "meta-", 5) == 0) {
+    if (h->key.len > 5
+        && (ngx_strncmp(h->lowcase_key, "meta-", 5) == 0
+            || ngx_strncmp(h->lowcase_key, "grip-", 5) == 0))
+    {
         return 1;
     }
 
@@ -660,24 +663,30 @@ ngx_http_gateway_websocket_profile_orphan(
 }
 
 
+/* with the NUL byte that core has behind values of header fields */
+
 static ngx_int_t
 ngx_http_gateway_websocket_profile_str(ngx_pool_t *pool, ngx_str_t *dst,
     ngx_str_t *src)
 {
     dst->len = src->len;
-    dst->data = NULL;
+    dst->data = ngx_pnalloc(pool, src->len + 1);
 
-    if (src->len == 0) {
-        return NGX_OK;
+    if (dst->data == NULL) {
+        return NGX_ERROR;
     }
 
-    dst->data = ngx_pstrdup(pool, src);
+    if (src->len) {
+        ngx_memcpy(dst->data, src->data, src->len);
+    }
 
-    return (dst->data == NULL) ? NGX_ERROR : NGX_OK;
+    dst->data[src->len] = '\0';
+
+    return NGX_OK;
 }
 
 
-ngx_uint_t
+void
 ngx_http_gateway_websocket_profile_release(
     ngx_http_gateway_websocket_session_t *s)
 {
@@ -696,7 +705,7 @@ ngx_http_gateway_websocket_profile_release(
         || r->cleanup
         || r->pool->cleanup != s->cleanup || s->cleanup->next)
     {
-        return 0;
+        return;
     }
 
     s->profile->header_size = r->header_size;
@@ -750,8 +759,6 @@ ngx_http_gateway_websocket_profile_release(
         ngx_ssl_free_buffer(c);
     }
 #endif
-
-    return 1;
 }
 
 

@@ -659,6 +659,10 @@ ngx_http_gateway_websocket_serve_connected(
         return;
     }
 
+    if (s->keep_alive) {
+        ngx_http_gateway_websocket_session_timer(s);
+    }
+
     if (close.data
         && ngx_http_gateway_websocket_answer_close(s, &close) != NGX_OK)
     {

@@ -110,6 +110,8 @@ typedef struct {
 
 
 struct ngx_http_gateway_websocket_session_s {
+    uint32_t                     signature;  /* not that of a request */
+
     ngx_http_gateway_websocket_member_t  member;
 
     ngx_pool_t                  *pool;
@@ -306,10 +308,10 @@ ngx_int_t ngx_http_gateway_websocket_profile_variables(ngx_cycle_t *cycle,
 
 /*
  * Frees the request of the handshake while the connection lasts, if nobody else
- * needs it; tells whether it was done.
+ * needs it: c->data is the session then.
  */
 
-ngx_uint_t ngx_http_gateway_websocket_profile_release(
+void ngx_http_gateway_websocket_profile_release(
     ngx_http_gateway_websocket_session_t *s);
 
 /*
@@ -332,6 +334,11 @@ ngx_http_gateway_websocket_session_t *ngx_http_gateway_websocket_session(
 
 void ngx_http_gateway_websocket_session_open(
     ngx_http_gateway_websocket_session_t *s);
+
+/* The session of a client's connection, which has one. */
+
+ngx_http_gateway_websocket_session_t *ngx_http_gateway_websocket_session_of(
+    ngx_connection_t *c);
 
 /*
  * Sends a Close and waits for the client's; what is read until then is thrown

@@ -318,10 +318,6 @@ ngx_http_gateway_websocket_events_run(ngx_http_gateway_websocket_session_t *s,
     if (error) {
         ngx_http_gateway_websocket_events_fail(s, error);
     }
-
-    if (s->keep_alive && s->phase == NGX_HTTP_GATEWAY_WEBSOCKET_OPEN) {
-        ngx_http_gateway_websocket_session_timer(s);
-    }
 }
 
 
@@ -466,7 +462,8 @@ ngx_http_gateway_websocket_events_group(
 
     if (!ngx_http_gateway_websocket_is_group(channel)) {
         ngx_log_error(NGX_LOG_ERR, s->log, 0,
-                      "channel \"%V\" cannot be the name of a group", channel);
+                      "a channel of %uz bytes cannot be the name of a group",
+                      channel->len);
         return NULL;
     }
 
@@ -478,8 +475,8 @@ ngx_http_gateway_websocket_events_group(
 
     if (ngx_http_gateway_websocket_set_groups(&s->member, &value) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, s->log, 0,
-                      "channel \"%V\" was not subscribed: there are too many, "
-                      "or there is no zone", channel);
+                      "a channel was not subscribed: there are too many, "
+                      "or there is no zone");
     }
 
     return NULL;
@@ -612,6 +609,11 @@ ngx_http_gateway_websocket_events_answered(
     }
 
     ngx_http_gateway_websocket_exchange_free(x);
+
+    if (s->keep_alive) {
+        ngx_http_gateway_websocket_session_timer(s);
+    }
+
     ngx_http_gateway_websocket_session_wake(s);
 }
 

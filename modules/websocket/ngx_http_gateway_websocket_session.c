@@ -162,10 +162,6 @@ ngx_http_gateway_websocket_session_take(
 
     c->log->action = "serving a websocket";
 
-    c->data = s;
-    c->read->handler = ngx_http_gateway_websocket_session_read_handler;
-    c->write->handler = ngx_http_gateway_websocket_session_write_handler;
-
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
     if (clcf->tcp_nodelay && ngx_tcp_nodelay(c) != NGX_OK) {
@@ -200,9 +196,30 @@ ngx_http_gateway_websocket_session_take(
         b->pos = b->last;
     }
 
-    (void) ngx_http_gateway_websocket_profile_release(s);
+    c->read->handler = ngx_http_gateway_websocket_session_read_handler;
+    c->write->handler = ngx_http_gateway_websocket_session_write_handler;
+
+    ngx_http_gateway_websocket_profile_release(s);
 
     ngx_post_event(c->read, &ngx_posted_events);
+}
+
+
+ngx_http_gateway_websocket_session_t *
+ngx_http_gateway_websocket_session_of(ngx_connection_t *c)
+{
+    ngx_http_request_t                *r;
+    ngx_http_gateway_websocket_ctx_t  *ctx;
+
+    r = c->data;
+
+    if (r->signature != NGX_HTTP_MODULE) {
+        return c->data;
+    }
+
+    ctx = ngx_http_get_module_ctx(r->main, ngx_http_gateway_websocket_module);
+
+    return ctx->session;
 }
 
 
@@ -242,9 +259,12 @@ ngx_http_gateway_websocket_session_close(
 
         len = ngx_min(reason->len,
                       NGX_HTTP_GATEWAY_WEBSOCKET_MAX_CONTROL - 2);
-        ngx_memcpy(payload + 2, reason->data, len);
 
-        s->close_reason.data = ngx_pnalloc(s->pool, len);
+        if (len) {
+            ngx_memcpy(payload + 2, reason->data, len);
+
+            s->close_reason.data = ngx_pnalloc(s->pool, len);
+        }
 
         if (s->close_reason.data) {
             s->close_reason.len = len;
@@ -445,6 +465,9 @@ ngx_http_gateway_websocket_session_gone(
         return;
     }
 
+    c->read->handler = ngx_http_empty_handler;
+    c->write->handler = ngx_http_empty_handler;
+
     if (r == NULL) {
         r = ngx_http_gateway_websocket_profile_revive(s, c);
 
@@ -456,7 +479,6 @@ ngx_http_gateway_websocket_session_gone(
 
     /* nothing is to be read any more, not even to linger */
 
-    c->data = r;
     c->read->ready = 0;
     c->read->eof = 1;
 
