@@ -63,7 +63,7 @@ typedef struct {
     ngx_str_t     id;          /* data.data is NULL when there is none */
 
     /* TEXT, BINARY, PING or PONG with "data", or CLOSE with "code", which may
-     * be sent, default 1000, and "reason" */
+     * be sent, default 1000, and "reason"; both may be empty, not NULL */
 
     ngx_uint_t    opcode;
     ngx_str_t     data;

@@ -179,6 +179,9 @@ ngx_http_gateway_websocket_item(ngx_http_gateway_websocket_items_t *items,
 
     ngx_memzero(item, sizeof(ngx_http_gateway_websocket_item_t));
 
+    ngx_str_set(&item->data, "");
+    ngx_str_set(&item->reason, "");
+
     rc = ngx_http_gateway_websocket_grip_members(items->pool, text,
                               ngx_http_gateway_websocket_item_names, members);
 

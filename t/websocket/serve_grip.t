@@ -93,11 +93,12 @@ sub subscribed {
     $gate->publish({ items => [item('room-1', 'content-bin' => "AP8=\n")] });
     is($gate->received($ws, 1), "binary:\0\xff", 'a binary message');
     $gate->publish({ items => [item('room-1', type => 'ping', content => 'p'),
+        item('room-1', type => 'pong'),
         item('other', content => 'no'), { channel => 'room-1', formats => {
             'http-stream' => { content => 'no' } } },
         item('room-1', content => '1'), item('room-1', action => 'hint'),
         { channel => 'room-1', 'ws-message' => { content => '2' } }] });
-    is($gate->received($ws, 3), 'ping:p text:1 text:2',
+    is($gate->received($ws, 4), 'ping:p pong: text:1 text:2',
        'several items, in order');
 
     $ws->send_text(told(control(type => 'unsubscribe', channel => 'room-1'),

@@ -270,14 +270,14 @@ sub items {
             '(1 78 none 2 78)'],
         ['pings', [message(type => 'ping'), message(type => 'pong',
             content => 'x' x 125), message(type => 'ping',
-            'content-bin' => '/w==')], '(1 78 none 9 none) '
+            'content-bin' => '/w==')], '(1 78 none 9 -) '
             . '(2 78 none 10 ' . '78' x 125 . ') (3 78 none 9 ff)'],
         ['no filters', [message(content => 'x', 'content-filters' => [])],
             '(1 78 none 1 78)'],
         ['close', [message(action => 'close')],
-            '(1 78 none close 1000 none)'],
+            '(1 78 none close 1000 -)'],
         (map { ["close $_", [message(action => 'close', code => $_)],
-                "(1 78 none close $_ none)"] }
+                "(1 78 none close $_ -)"] }
             1000, 1001, 1003, 1007, 1014, 3000, 4999),
         ['close with a reason', [message(action => 'close', code => 4000,
             reason => "why \xe9")],
@@ -286,7 +286,7 @@ sub items {
             reason => 'x' x 123)],
             '(1 78 none close 1000 ' . '78' x 123 . ')'],
         ['content of a close is not looked at', [message(action => 'close',
-            content => 1, type => 1)], '(1 78 none close 1000 none)'],
+            content => 1, type => 1)], '(1 78 none close 1000 -)'],
         ['without "formats"', [{ channel => 'x',
             'ws-message' => { content => 'y' } }], '(1 78 none 1 79)'],
         ['"formats" that are null', [{ channel => 'x', formats => undef,
