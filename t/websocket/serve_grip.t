@@ -137,6 +137,26 @@ sub subscribed {
     is($gate->received($ws, 3), 'text:0 text:63 text:last', 'the first 64');
 }
 
+{
+    my ($ws) = subscribed('stays');
+    my $lost = 0;
+
+    for my $i (1 .. 200) {
+        my @names = map { 'x' x 50 . "-$i-$_" } 1 .. 50;
+
+        $ws->send_text(told((map { (control(type => 'subscribe',
+                                            channel => $_),
+                                    control(type => 'unsubscribe',
+                                            channel => $_)) } @names),
+                            ['TEXT', "m:$i"]));
+        $lost++ if ($ws->read_text() // '') ne $i;
+    }
+
+    is($lost, 0, 'more channels come and go than a zone has room for');
+    $gate->publish({ items => [item('stays', content => 'x')] });
+    is($gate->received($ws, 1), 'text:x', 'and one stays');
+}
+
 # what is no channel, or not done, is passed over
 
 for my $row (
