@@ -75,9 +75,9 @@ typedef struct {
 
 /*
  * Finds the variables whose values subrequests inherit, when they have one:
- * those of "set", $request_id, and those of a token.  All others they find out by themselves,
- * since values may depend on the URI.  To be called when the configuration has
- * been read.
+ * those of "set", $request_id, and those of a token.  All others they find out
+ * by themselves, since values may depend on the URI.  To be called when the
+ * configuration has been read.
  *
  * Returns an array of indices made in cycle->pool, or NULL when there is no
  * memory.

@@ -171,9 +171,9 @@ ngx_http_gateway_limit_precontent(ngx_http_request_t *r)
 
 /*
  * A zone is charged once for a main request, or for the one that it carries:
- * not for their subrequests, not again after an internal redirect, and not when the handler is run once more
- * after a delay.  Nothing is charged before all keys, rates and costs are
- * known to be good.
+ * not for their subrequests, not again after an internal redirect, and not
+ * when the handler is run once more after a delay.  Nothing is charged before
+ * all keys, rates and costs are known to be good.
  */
 
 static ngx_int_t

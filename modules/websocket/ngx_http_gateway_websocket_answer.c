@@ -338,6 +338,63 @@ ngx_http_gateway_websocket_answer_keep(
 
 
 ngx_int_t
+ngx_http_gateway_websocket_answer_copy(
+    ngx_http_gateway_websocket_exchange_t *x, ngx_http_request_t *r,
+    ngx_str_t *names)
+{
+    ngx_str_t        *name;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h, *copy;
+
+    if (!x->answered || x->failed) {
+        return NGX_OK;
+    }
+
+    part = &x->request->headers_out.headers.part;
+
+    for ( /* void */ ; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            for (name = names; name->len; name++) {
+
+                if (h[i].hash && h[i].key.len == name->len
+                    && ngx_strncasecmp(h[i].key.data, name->data, name->len)
+                       == 0)
+                {
+                    break;
+                }
+            }
+
+            if (name->len == 0) {
+                continue;
+            }
+
+            copy = ngx_http_gateway_push_header(&r->headers_out.headers);
+            if (copy == NULL) {
+                return NGX_ERROR;
+            }
+
+            copy->key.len = h[i].key.len;
+            copy->key.data = ngx_pstrdup(r->pool, &h[i].key);
+            copy->value.len = h[i].value.len;
+            copy->value.data = ngx_pstrdup(r->pool, &h[i].value);
+
+            if (copy->key.data == NULL || copy->value.data == NULL) {
+                copy->hash = 0;
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_http_gateway_websocket_type(ngx_str_t *type, ngx_str_t *data,
     ngx_uint_t *opcode)
 {

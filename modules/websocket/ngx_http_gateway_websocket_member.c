@@ -32,7 +32,8 @@ ngx_int_t
 ngx_http_gateway_websocket_deliver(ngx_http_gateway_websocket_member_t *m,
     ngx_uint_t opcode, ngx_str_t *data)
 {
-    ngx_http_gateway_websocket_session_t *s;
+    ngx_int_t                              rc;
+    ngx_http_gateway_websocket_session_t  *s;
 
     s = ngx_http_gateway_websocket_of_member(m);
 
@@ -44,10 +45,18 @@ ngx_http_gateway_websocket_deliver(ngx_http_gateway_websocket_member_t *m,
         return NGX_BUSY;
     }
 
-    if (ngx_http_gateway_websocket_session_send(s, opcode, data->data,
-                                                data->len)
-        != NGX_OK)
+    if (opcode == NGX_HTTP_GATEWAY_WEBSOCKET_PING
+        || opcode == NGX_HTTP_GATEWAY_WEBSOCKET_PONG)
     {
+        rc = ngx_http_gateway_websocket_session_control(s, opcode, data->data,
+                                                        data->len);
+
+    } else {
+        rc = ngx_http_gateway_websocket_session_send(s, opcode, data->data,
+                                                     data->len);
+    }
+
+    if (rc != NGX_OK) {
         return s->broken ? NGX_DECLINED : NGX_ERROR;
     }
 
@@ -107,6 +116,7 @@ ngx_http_gateway_websocket_describe(ngx_http_gateway_websocket_member_t *m,
     if (escape) {
         p = (u_char *) ngx_escape_json(p, s->user_agent.data,
                                        s->user_agent.len);
+
     } else if (s->user_agent.len) {
         p = ngx_cpymem(p, s->user_agent.data, s->user_agent.len);
     }
@@ -170,7 +180,8 @@ ngx_http_gateway_websocket_will(ngx_http_gateway_websocket_session_t *s,
 
     host = s->profile->headers_in.server;
 
-    len = 7 * sizeof(uint32_t) + format.len + host.len + cscf->server_name.len + number.len
+    len = 7 * sizeof(uint32_t) + format.len + host.len
+          + cscf->server_name.len + number.len
           + s->disconnect.len + s->profile->addr_text.len + s->state.len;
 
     will->data = ngx_alloc(len, s->log);

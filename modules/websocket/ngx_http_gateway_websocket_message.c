@@ -113,17 +113,20 @@ void
 ngx_http_gateway_websocket_messages_drop(
     ngx_http_gateway_websocket_session_t *s)
 {
-    ngx_queue_t                           *q;
+    ngx_queue_t                           *q, *next;
     ngx_http_gateway_websocket_message_t  *m;
 
-    while (!ngx_queue_empty(&s->messages)) {
-        q = ngx_queue_head(&s->messages);
-        ngx_queue_remove(q);
+    for (q = ngx_queue_head(&s->messages);
+         q != ngx_queue_sentinel(&s->messages);
+         q = next)
+    {
+        next = ngx_queue_next(q);
 
         m = ngx_queue_data(q, ngx_http_gateway_websocket_message_t, queue);
         ngx_free(m);
     }
 
+    ngx_queue_init(&s->messages);
     s->nmessages = 0;
 }
 
@@ -407,14 +410,18 @@ ngx_http_gateway_websocket_fields_init(ngx_http_gateway_websocket_session_t *s,
     id.len = NGX_HTTP_GATEWAY_WEBSOCKET_ID_LEN;
     id.data = s->member.id;
 
-    (void) ngx_http_gateway_websocket_fields_add_str(fields, "Gateway-Connection-Id",
+    /* there is room for all of these */
+
+    (void) ngx_http_gateway_websocket_fields_add_str(fields,
+                                              "Gateway-Connection-Id",
                                               "gateway-connection-id", &id);
     (void) ngx_http_gateway_websocket_fields_add(fields, "Gateway-Event",
-                                          "gateway-event", event);
+                                              "gateway-event", event);
 
     if (s->state.len) {
-        (void) ngx_http_gateway_websocket_fields_add_str(fields, "Gateway-State",
-                                                  "gateway-state", &s->state);
+        (void) ngx_http_gateway_websocket_fields_add_str(fields,
+                                              "Gateway-State",
+                                              "gateway-state", &s->state);
     }
 }
 

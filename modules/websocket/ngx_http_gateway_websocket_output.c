@@ -263,7 +263,7 @@ ngx_http_gateway_websocket_output_flush(
     ngx_http_gateway_websocket_session_t *s)
 {
     ssize_t                              n;
-    ngx_queue_t                         *q;
+    ngx_queue_t                         *q, *next;
     ngx_http_gateway_websocket_frame_t  *frame;
 
     if (s->request && s->request->buffered
@@ -273,8 +273,11 @@ ngx_http_gateway_websocket_output_flush(
                          : ngx_handle_write_event(s->connection->write, 0);
     }
 
-    while (!ngx_queue_empty(&s->frames)) {
-        q = ngx_queue_head(&s->frames);
+    for (q = ngx_queue_head(&s->frames);
+         q != ngx_queue_sentinel(&s->frames);
+         q = next)
+    {
+        next = ngx_queue_next(q);
         frame = ngx_queue_data(q, ngx_http_gateway_websocket_frame_t, queue);
 
         n = ngx_http_gateway_websocket_output_some(s, frame->data + frame->pos,
@@ -308,16 +311,19 @@ void
 ngx_http_gateway_websocket_session_drop(
     ngx_http_gateway_websocket_session_t *s)
 {
-    ngx_queue_t                         *q;
+    ngx_queue_t                         *q, *next;
     ngx_http_gateway_websocket_frame_t  *frame;
 
-    while (!ngx_queue_empty(&s->frames)) {
-        q = ngx_queue_head(&s->frames);
-        ngx_queue_remove(q);
+    for (q = ngx_queue_head(&s->frames);
+         q != ngx_queue_sentinel(&s->frames);
+         q = next)
+    {
+        next = ngx_queue_next(q);
 
         frame = ngx_queue_data(q, ngx_http_gateway_websocket_frame_t, queue);
         ngx_free(frame);
     }
 
+    ngx_queue_init(&s->frames);
     s->nframes = 0;
 }

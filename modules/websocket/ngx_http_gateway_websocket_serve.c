@@ -41,9 +41,6 @@ static ngx_int_t ngx_http_gateway_websocket_serve_accept(
 static ngx_int_t ngx_http_gateway_websocket_serve_refusal(
     ngx_http_gateway_websocket_exchange_t *x, ngx_http_request_t *r,
     char *error);
-static ngx_int_t ngx_http_gateway_websocket_serve_copy(
-    ngx_http_gateway_websocket_exchange_t *x, ngx_http_request_t *r,
-    ngx_str_t *names);
 static void ngx_http_gateway_websocket_serve_cleanup(void *data);
 
 
@@ -637,7 +634,7 @@ ngx_http_gateway_websocket_serve_connected(
             close.data = ngx_pstrdup(r->pool, &answer.close);
         }
 
-        rc = ngx_http_gateway_websocket_serve_copy(x, r, cookies);
+        rc = ngx_http_gateway_websocket_answer_copy(x, r, cookies);
 
         if (rc == NGX_OK) {
             rc = ngx_http_gateway_websocket_serve_accept(s, r);
@@ -696,7 +693,7 @@ ngx_http_gateway_websocket_serve_refusal(
     {
         status = NGX_HTTP_BAD_GATEWAY;
 
-    } else if (ngx_http_gateway_websocket_serve_copy(x, r, names) != NGX_OK) {
+    } else if (ngx_http_gateway_websocket_answer_copy(x, r, names) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -704,64 +701,6 @@ ngx_http_gateway_websocket_serve_refusal(
                              (status < NGX_HTTP_INTERNAL_SERVER_ERROR)
                              ? "The service did not accept the connection."
                              : "The service could not be asked.");
-}
-
-
-/* fields of the service's answer that are the client's */
-
-static ngx_int_t
-ngx_http_gateway_websocket_serve_copy(ngx_http_gateway_websocket_exchange_t *x,
-    ngx_http_request_t *r, ngx_str_t *names)
-{
-    ngx_str_t        *name;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h, *copy;
-
-    if (!x->answered || x->failed) {
-        return NGX_OK;
-    }
-
-    part = &x->request->headers_out.headers.part;
-
-    for ( /* void */ ; part; part = part->next) {
-
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            for (name = names; name->len; name++) {
-
-                if (h[i].hash && h[i].key.len == name->len
-                    && ngx_strncasecmp(h[i].key.data, name->data, name->len)
-                       == 0)
-                {
-                    break;
-                }
-            }
-
-            if (name->len == 0) {
-                continue;
-            }
-
-            copy = ngx_http_gateway_push_header(&r->headers_out.headers);
-            if (copy == NULL) {
-                return NGX_ERROR;
-            }
-
-            copy->key.len = h[i].key.len;
-            copy->key.data = ngx_pstrdup(r->pool, &h[i].key);
-            copy->value.len = h[i].value.len;
-            copy->value.data = ngx_pstrdup(r->pool, &h[i].value);
-
-            if (copy->key.data == NULL || copy->value.data == NULL) {
-                copy->hash = 0;
-                return NGX_ERROR;
-            }
-        }
-    }
-
-    return NGX_OK;
 }
 
 

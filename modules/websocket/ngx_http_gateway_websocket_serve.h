@@ -291,7 +291,8 @@ ngx_int_t ngx_http_gateway_websocket_profile(
 
 /*
  * Makes one for a client of which only the address and the host that it asked
- * for are known, both may be empty; "cscf" is its server's.  Returns NGX_OK, or NGX_ERROR.
+ * for are known, both may be empty; "cscf" is its server's.  Returns NGX_OK, or
+ * NGX_ERROR.
  */
 
 ngx_int_t ngx_http_gateway_websocket_profile_orphan(
@@ -382,7 +383,8 @@ void ngx_http_gateway_websocket_session_free(
 /* ngx_http_gateway_websocket_member.c: what others do with a session */
 
 /*
- * Sends a message; "data" is copied when it has to be kept.  Returns NGX_OK,
+ * Sends a message, or a PING or PONG of at most 125 bytes; "data" is copied
+ * when it has to be kept.  Returns NGX_OK,
  * NGX_BUSY when too many wait to be sent, NGX_DECLINED when it is closing, or
  * NGX_ERROR when there is no memory.
  */
@@ -617,6 +619,16 @@ void ngx_http_gateway_websocket_events_answered(
 char *ngx_http_gateway_websocket_answer(
     ngx_http_gateway_websocket_exchange_t *x,
     ngx_http_gateway_websocket_response_t *answer);
+
+/*
+ * Copies the fields of an answer that have one of "names", in lower case and
+ * ended by an empty one, to what the client of "r" is answered.  Returns NGX_OK,
+ * or NGX_ERROR when there is no memory.
+ */
+
+ngx_int_t ngx_http_gateway_websocket_answer_copy(
+    ngx_http_gateway_websocket_exchange_t *x, ngx_http_request_t *r,
+    ngx_str_t *names);
 
 /*
  * The opcode of a message with this Content-Type, which may be empty.  Returns
