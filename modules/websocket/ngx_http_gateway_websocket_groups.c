@@ -142,7 +142,7 @@ ngx_http_gateway_websocket_set_groups(ngx_http_gateway_websocket_member_t *m,
 
     names.n = 0;
 
-    if (m->node) {
+    if (m->ngroups) {
 
         for (q = ngx_queue_head(&m->groups);
              q != ngx_queue_sentinel(&m->groups);
@@ -158,7 +158,7 @@ ngx_http_gateway_websocket_set_groups(ngx_http_gateway_websocket_member_t *m,
         return NGX_DECLINED;
     }
 
-    if (m->node == NULL) {
+    if (m->node == NULL || m->local->slot == NULL || m->node->member == NULL) {
         return names.n ? NGX_DECLINED : NGX_OK;
     }
 

@@ -81,6 +81,7 @@ ngx_http_gateway_websocket_ask(ngx_http_gateway_websocket_pending_t *p)
 static ngx_int_t
 ngx_http_gateway_websocket_ask_member(ngx_http_gateway_websocket_pending_t *p)
 {
+    ngx_uint_t                            gone;
     ngx_http_gateway_websocket_node_t    *node;
     ngx_http_gateway_websocket_post_t    *post;
     ngx_http_gateway_websocket_local_t   *local;
@@ -94,21 +95,20 @@ ngx_http_gateway_websocket_ask_member(ngx_http_gateway_websocket_pending_t *p)
 
     node = ngx_http_gateway_websocket_find(local->sh, p->question.id);
 
-    if (node == NULL
-        || node->slot->state != NGX_HTTP_GATEWAY_WEBSOCKET_SLOT_LIVE)
-    {
-        node = NULL;
+    gone = (node == NULL
+            || node->slot->state != NGX_HTTP_GATEWAY_WEBSOCKET_SLOT_LIVE);
 
-    } else if (node->slot == local->slot) {
+    if (!gone && node->slot == local->slot) {
         member = node->member;
+        gone = (member == NULL);
 
-    } else {
+    } else if (!gone) {
         post = ngx_http_gateway_websocket_new_post(p, 1);
     }
 
     ngx_http_gateway_websocket_unlock(local);
 
-    if (node == NULL) {
+    if (gone) {
         p->answer.rc = NGX_DECLINED;
         return NGX_OK;
     }

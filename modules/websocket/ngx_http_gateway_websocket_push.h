@@ -50,6 +50,13 @@
 
 #define NGX_HTTP_GATEWAY_WEBSOCKET_WAKE_AGAIN    100
 
+/*
+ * Nobody takes the place of a worker that dies after a reload: whether those of
+ * before are there is looked after, milliseconds.
+ */
+
+#define NGX_HTTP_GATEWAY_WEBSOCKET_WATCH         1000
+
 /* connections pushed to, letters read, orphans told of, until others' turn */
 
 #define NGX_HTTP_GATEWAY_WEBSOCKET_BATCH         512
@@ -112,7 +119,8 @@ struct ngx_http_gateway_websocket_node_s {
     ngx_http_gateway_websocket_node_t    *next;      /* in its bucket */
     ngx_queue_t                           queue;     /* slot->nodes */
     ngx_http_gateway_websocket_slot_t    *slot;
-    ngx_http_gateway_websocket_member_t  *member;    /* memory of its worker */
+    ngx_http_gateway_websocket_member_t  *member;    /* memory of its worker,
+                                                  NULL: it has retired */
     ngx_http_gateway_websocket_will_t    *will;      /* NULL: empty */
     u_char                       id[NGX_HTTP_GATEWAY_WEBSOCKET_ID_SIZE];
 };
@@ -147,6 +155,7 @@ struct ngx_http_gateway_websocket_slot_s {
     ngx_http_gateway_websocket_slot_t    *next;
     ngx_uint_t                   state;      /* SLOT_... */
     ngx_uint_t                   generation; /* of the zone, a new one each */
+    ngx_uint_t                   cycle;      /* rises with reloads */
     ngx_pid_t                    pid;
     u_char                       name[NGX_HTTP_GATEWAY_WEBSOCKET_NAME_LEN];
     ngx_msec_t                   notified;   /* since when; 0: it is not */
@@ -162,6 +171,7 @@ typedef struct {
     ngx_http_gateway_websocket_slot_t    *slots;     /* never shorter */
     ngx_uint_t                   nslots;
     ngx_uint_t                   generation;
+    ngx_uint_t                   cycle;      /* is the master's */
     ngx_uint_t                   reserve;    /* pages that ids leave to mail */
     volatile ngx_uint_t          ndead;
     ngx_uint_t                   mask;
@@ -176,6 +186,7 @@ typedef struct {
     ngx_http_gateway_websocket_sh_t      *sh;
     ngx_http_gateway_websocket_local_t   *local;     /* NULL in the master */
     ngx_core_conf_t             *core;
+    ngx_uint_t                   cycle;
 } ngx_http_gateway_websocket_zone_t;
 
 
@@ -186,7 +197,9 @@ struct ngx_http_gateway_websocket_local_s {
     ngx_http_gateway_websocket_sh_t      *sh;
     ngx_http_gateway_websocket_slot_t    *slot;      /* NULL: there is none */
     ngx_uint_t                   generation;
+    ngx_uint_t                   cycle;
     ngx_event_t                  event;      /* all that is to be done */
+    ngx_event_t                  timer;      /* while there are older ones */
     time_t                       logged;     /* when it was full last */
 
     ngx_rbtree_t                 groups;
@@ -240,6 +253,23 @@ ngx_http_gateway_websocket_node_t *ngx_http_gateway_websocket_find(
 void ngx_http_gateway_websocket_remove(ngx_http_gateway_websocket_sh_t *sh,
     ngx_http_gateway_websocket_node_t *node);
 
+/*
+ * Takes the first node of a slot whose worker is dead, or ends, out of the
+ * table; NULL when there is none.  The zone has to be locked, also to free it.
+ */
+
+ngx_http_gateway_websocket_node_t *ngx_http_gateway_websocket_pop_node(
+    ngx_http_gateway_websocket_local_t *local,
+    ngx_http_gateway_websocket_slot_t *slot);
+void ngx_http_gateway_websocket_free_node(
+    ngx_http_gateway_websocket_local_t *local,
+    ngx_http_gateway_websocket_node_t *node);
+
+/* Tells of orphans.  Returns 1 when there are more, else 0. */
+
+ngx_uint_t ngx_http_gateway_websocket_reap(
+    ngx_http_gateway_websocket_local_t *local);
+
 /* Writes that the zone is full to the log, once in a while. */
 
 void ngx_http_gateway_websocket_log_full(
@@ -277,11 +307,6 @@ void ngx_http_gateway_websocket_wake(ngx_http_gateway_websocket_slot_t *slot);
 /* Looks which workers are dead.  Their mail is answered for them. */
 
 void ngx_http_gateway_websocket_probe(
-    ngx_http_gateway_websocket_local_t *local);
-
-/* Tells of orphans.  Returns 1 when there are more, else 0. */
-
-ngx_uint_t ngx_http_gateway_websocket_reap(
     ngx_http_gateway_websocket_local_t *local);
 
 /* Queues in shared memory; see the top. */

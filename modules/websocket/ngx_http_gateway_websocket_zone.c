@@ -6,12 +6,13 @@
 
 /*
  * Owns zones: the line gateway_websocket_zone, their shared memory and its way
- * through reloads, and the table of ids in it.
+ * through reloads, the table of ids in it, and the orphans of dead workers.
  */
 
 
 #include "ngx_http_gateway_websocket.h"
 #include "ngx_http_gateway_websocket_push.h"
+#include "ngx_http_gateway_websocket_serve.h"
 
 #include <openssl/crypto.h>
 
@@ -32,6 +33,12 @@ static ngx_int_t ngx_http_gateway_websocket_new_will(
     ngx_http_gateway_websocket_will_t **will);
 static ngx_http_gateway_websocket_node_t **ngx_http_gateway_websocket_bucket(
     ngx_http_gateway_websocket_sh_t *sh, u_char *id);
+static ngx_http_gateway_websocket_slot_t *ngx_http_gateway_websocket_dead_slot(
+    ngx_http_gateway_websocket_local_t *local);
+static ngx_uint_t ngx_http_gateway_websocket_lives(
+    ngx_http_gateway_websocket_sh_t *sh, ngx_uint_t generation);
+static void ngx_http_gateway_websocket_orphaned(
+    ngx_http_gateway_websocket_node_t *node);
 
 
 char *
@@ -199,6 +206,8 @@ ngx_http_gateway_websocket_init_zone(ngx_shm_zone_t *shm_zone, void *data)
         }
     }
 
+    zone->cycle = ++zone->sh->cycle;
+
     if (ngx_http_gateway_websocket_init_slots(zone) != NGX_OK && old == NULL) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                       "gateway_websocket_zone \"%V\" is too small for %i "
@@ -314,6 +323,7 @@ ngx_http_gateway_websocket_get_local(ngx_shm_zone_t *shm_zone)
 
     local->shpool = zone->shpool;
     local->sh = zone->sh;
+    local->cycle = zone->cycle;
 
     local->name.len = shm_zone->shm.name.len;
     local->name.data = (u_char *) local
@@ -542,13 +552,25 @@ ngx_http_gateway_websocket_leave(ngx_http_gateway_websocket_member_t *m)
 
     ngx_memory_barrier();
 
-    if (node->will) {
-        ngx_slab_free_locked(local->shpool, node->will);
-    }
-
-    ngx_slab_free_locked(local->shpool, node);
+    ngx_http_gateway_websocket_free_node(local, node);
 
     ngx_http_gateway_websocket_unlock(local);
+}
+
+
+void
+ngx_http_gateway_websocket_retire(ngx_http_gateway_websocket_member_t *m)
+{
+    if (m->node == NULL || m->local->slot == NULL || m->node->will == NULL) {
+        ngx_http_gateway_websocket_leave(m);
+        return;
+    }
+
+    ngx_http_gateway_websocket_leave_groups(m);
+
+    /* this worker alone looks at it */
+
+    m->node->member = NULL;
 }
 
 
@@ -603,6 +625,175 @@ ngx_http_gateway_websocket_remove(ngx_http_gateway_websocket_sh_t *sh,
             return;
         }
     }
+}
+
+
+/*
+ * A node is out of the table before its orphan is told of: should that kill
+ * this worker, too, the next one will not try again.
+ */
+
+ngx_uint_t
+ngx_http_gateway_websocket_reap(ngx_http_gateway_websocket_local_t *local)
+{
+    ngx_uint_t                          n;
+    ngx_http_gateway_websocket_node_t  *node;
+    ngx_http_gateway_websocket_slot_t  *slot;
+
+    if (local->sh->ndead == 0 || local->slot == NULL) {
+        return 0;
+    }
+
+    node = NULL;
+
+    for (n = 0; /* void */ ; n++) {
+
+        ngx_http_gateway_websocket_lock(local);
+
+        if (node) {
+            ngx_http_gateway_websocket_free_node(local, node);
+            node = NULL;
+        }
+
+        slot = NULL;
+
+        if (n < NGX_HTTP_GATEWAY_WEBSOCKET_BATCH) {
+            slot = ngx_http_gateway_websocket_dead_slot(local);
+        }
+
+        if (slot) {
+            node = ngx_http_gateway_websocket_pop_node(local, slot);
+
+            if (node == NULL) {
+                slot->state = NGX_HTTP_GATEWAY_WEBSOCKET_SLOT_FREE;
+
+                ngx_memory_barrier();
+
+                local->sh->ndead--;
+            }
+        }
+
+        ngx_http_gateway_websocket_unlock(local);
+
+        if (slot == NULL) {
+            return n == NGX_HTTP_GATEWAY_WEBSOCKET_BATCH;
+        }
+
+        if (node) {
+            ngx_http_gateway_websocket_orphaned(node);
+        }
+    }
+}
+
+
+/* one that is this worker's business now */
+
+static ngx_http_gateway_websocket_slot_t *
+ngx_http_gateway_websocket_dead_slot(ngx_http_gateway_websocket_local_t *local)
+{
+    ngx_http_gateway_websocket_slot_t  *slot;
+
+    for (slot = local->sh->slots; slot; slot = slot->next) {
+
+        if (slot->state != NGX_HTTP_GATEWAY_WEBSOCKET_SLOT_DEAD) {
+            continue;
+        }
+
+        if (slot->reaper == local->generation) {
+            return slot;
+        }
+
+        if (ngx_exiting
+            || (slot->reaper
+                && ngx_http_gateway_websocket_lives(local->sh, slot->reaper)))
+        {
+            continue;
+        }
+
+        slot->reaper = local->generation;
+
+        return slot;
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_http_gateway_websocket_lives(ngx_http_gateway_websocket_sh_t *sh,
+    ngx_uint_t generation)
+{
+    ngx_http_gateway_websocket_slot_t  *slot;
+
+    for (slot = sh->slots; slot; slot = slot->next) {
+
+        if (slot->state == NGX_HTTP_GATEWAY_WEBSOCKET_SLOT_LIVE
+            && slot->generation == generation)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* along "next" only: see the top of ngx_http_gateway_websocket_push.h */
+
+ngx_http_gateway_websocket_node_t *
+ngx_http_gateway_websocket_pop_node(ngx_http_gateway_websocket_local_t *local,
+    ngx_http_gateway_websocket_slot_t *slot)
+{
+    ngx_queue_t                        *q;
+    ngx_http_gateway_websocket_node_t  *node;
+
+    q = ngx_queue_head(&slot->nodes);
+
+    if (q == ngx_queue_sentinel(&slot->nodes)) {
+        return NULL;
+    }
+
+    node = ngx_queue_data(q, ngx_http_gateway_websocket_node_t, queue);
+
+    slot->nodes.next = q->next;
+
+    ngx_http_gateway_websocket_remove(local->sh, node);
+
+    return node;
+}
+
+
+void
+ngx_http_gateway_websocket_free_node(ngx_http_gateway_websocket_local_t *local,
+    ngx_http_gateway_websocket_node_t *node)
+{
+    if (node->will) {
+        ngx_slab_free_locked(local->shpool, node->will);
+    }
+
+    ngx_slab_free_locked(local->shpool, node);
+}
+
+
+static void
+ngx_http_gateway_websocket_orphaned(ngx_http_gateway_websocket_node_t *node)
+{
+    u_char     hex[NGX_HTTP_GATEWAY_WEBSOCKET_ID_LEN];
+    ngx_str_t  id, will;
+
+    ngx_hex_dump(hex, node->id, NGX_HTTP_GATEWAY_WEBSOCKET_ID_SIZE);
+
+    id.len = sizeof(hex);
+    id.data = hex;
+
+    ngx_str_null(&will);
+
+    if (node->will) {
+        will.len = node->will->len;
+        will.data = node->will->data;
+    }
+
+    ngx_http_gateway_websocket_orphan(&id, &will);
 }
 
 

@@ -105,6 +105,13 @@ ngx_int_t ngx_http_gateway_websocket_set_will(
     ngx_http_gateway_websocket_member_t *m, ngx_str_t *will);
 
 /*
+ * Nobody is to reach "m" any more, but its will stands until it leaves: for a
+ * connection that is closing, until its service is told.
+ */
+
+void ngx_http_gateway_websocket_retire(ngx_http_gateway_websocket_member_t *m);
+
+/*
  * Takes "m" out of the table and of all groups.  May be called more than once,
  * and for what has never joined.  m->id stays.
  */

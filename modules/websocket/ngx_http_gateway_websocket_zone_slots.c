@@ -17,7 +17,6 @@
 
 #include "ngx_http_gateway_websocket.h"
 #include "ngx_http_gateway_websocket_push.h"
-#include "ngx_http_gateway_websocket_serve.h"
 
 
 #define NGX_HTTP_GATEWAY_WEBSOCKET_SOCKET  "ngx_gateway_websocket/"
@@ -45,20 +44,11 @@ static ngx_http_gateway_websocket_slot_t *ngx_http_gateway_websocket_new_slot(
     ngx_slab_pool_t *shpool, ngx_http_gateway_websocket_sh_t *sh);
 static void ngx_http_gateway_websocket_schedule(
     ngx_http_gateway_websocket_local_t *local);
+static ngx_uint_t ngx_http_gateway_websocket_watch(
+    ngx_http_gateway_websocket_local_t *local);
+static void ngx_http_gateway_websocket_watch_handler(ngx_event_t *ev);
 static ngx_uint_t ngx_http_gateway_websocket_wake_others(
     ngx_http_gateway_websocket_local_t *local);
-static ngx_http_gateway_websocket_slot_t *ngx_http_gateway_websocket_dead_slot(
-    ngx_http_gateway_websocket_local_t *local);
-static ngx_uint_t ngx_http_gateway_websocket_lives(
-    ngx_http_gateway_websocket_sh_t *sh, ngx_uint_t generation);
-static ngx_http_gateway_websocket_node_t *ngx_http_gateway_websocket_pop_node(
-    ngx_http_gateway_websocket_local_t *local,
-    ngx_http_gateway_websocket_slot_t *slot);
-static void ngx_http_gateway_websocket_free_node(
-    ngx_http_gateway_websocket_local_t *local,
-    ngx_http_gateway_websocket_node_t *node);
-static void ngx_http_gateway_websocket_orphaned(
-    ngx_http_gateway_websocket_node_t *node);
 static void ngx_http_gateway_websocket_give_back(
     ngx_http_gateway_websocket_local_t *local);
 
@@ -121,6 +111,8 @@ ngx_http_gateway_websocket_zone_init_process(ngx_cycle_t *cycle)
 
         local->probe = 1;
         ngx_http_gateway_websocket_schedule(local);
+
+        (void) ngx_http_gateway_websocket_watch(local);
     }
 }
 
@@ -368,6 +360,7 @@ ngx_http_gateway_websocket_claim(ngx_http_gateway_websocket_local_t *local)
         ngx_queue_init(&slot->posts);
 
         slot->generation = ++sh->generation;
+        slot->cycle = local->cycle;
         slot->pid = ngx_pid;
         slot->notified = 0;
         slot->reaper = 0;
@@ -551,6 +544,73 @@ ngx_http_gateway_websocket_probe(ngx_http_gateway_websocket_local_t *local)
 }
 
 
+/*
+ * As long as there are workers of before a reload, the one that has been there
+ * for the longest after it looks after them.  Returns 1 when that is this one.
+ */
+
+static ngx_uint_t
+ngx_http_gateway_websocket_watch(ngx_http_gateway_websocket_local_t *local)
+{
+    ngx_uint_t                          older, first;
+    ngx_http_gateway_websocket_slot_t  *slot;
+
+    older = 0;
+    first = 1;
+
+    ngx_http_gateway_websocket_lock(local);
+
+    for (slot = local->sh->slots; slot; slot = slot->next) {
+
+        if (slot->state != NGX_HTTP_GATEWAY_WEBSOCKET_SLOT_LIVE) {
+            continue;
+        }
+
+        if (slot->cycle < local->cycle) {
+            older = 1;
+
+        } else if (slot->cycle == local->cycle
+                   && slot->generation < local->generation)
+        {
+            first = 0;
+        }
+    }
+
+    ngx_http_gateway_websocket_unlock(local);
+
+    if (!older) {
+        return 0;
+    }
+
+    local->timer.handler = ngx_http_gateway_websocket_watch_handler;
+    local->timer.data = local;
+    local->timer.log = ngx_cycle->log;
+    local->timer.cancelable = 1;
+
+    ngx_add_timer(&local->timer, NGX_HTTP_GATEWAY_WEBSOCKET_WATCH);
+
+    return first;
+}
+
+
+static void
+ngx_http_gateway_websocket_watch_handler(ngx_event_t *ev)
+{
+    ngx_http_gateway_websocket_local_t  *local;
+
+    local = ev->data;
+
+    if (local->slot == NULL || ngx_exiting) {
+        return;
+    }
+
+    if (ngx_http_gateway_websocket_watch(local)) {
+        local->probe = 1;
+        ngx_http_gateway_websocket_schedule(local);
+    }
+}
+
+
 /* returns how many there are */
 
 static ngx_uint_t
@@ -573,175 +633,6 @@ ngx_http_gateway_websocket_wake_others(
     }
 
     return n;
-}
-
-
-/*
- * A node is out of the table before its orphan is told of: should that kill
- * this worker, too, the next one will not try again.
- */
-
-ngx_uint_t
-ngx_http_gateway_websocket_reap(ngx_http_gateway_websocket_local_t *local)
-{
-    ngx_uint_t                          n;
-    ngx_http_gateway_websocket_node_t  *node;
-    ngx_http_gateway_websocket_slot_t  *slot;
-
-    if (local->sh->ndead == 0 || local->slot == NULL) {
-        return 0;
-    }
-
-    node = NULL;
-
-    for (n = 0; /* void */ ; n++) {
-
-        ngx_http_gateway_websocket_lock(local);
-
-        if (node) {
-            ngx_http_gateway_websocket_free_node(local, node);
-            node = NULL;
-        }
-
-        slot = NULL;
-
-        if (n < NGX_HTTP_GATEWAY_WEBSOCKET_BATCH) {
-            slot = ngx_http_gateway_websocket_dead_slot(local);
-        }
-
-        if (slot) {
-            node = ngx_http_gateway_websocket_pop_node(local, slot);
-
-            if (node == NULL) {
-                slot->state = NGX_HTTP_GATEWAY_WEBSOCKET_SLOT_FREE;
-
-                ngx_memory_barrier();
-
-                local->sh->ndead--;
-            }
-        }
-
-        ngx_http_gateway_websocket_unlock(local);
-
-        if (slot == NULL) {
-            return n == NGX_HTTP_GATEWAY_WEBSOCKET_BATCH;
-        }
-
-        if (node) {
-            ngx_http_gateway_websocket_orphaned(node);
-        }
-    }
-}
-
-
-/* one that is this worker's business now */
-
-static ngx_http_gateway_websocket_slot_t *
-ngx_http_gateway_websocket_dead_slot(ngx_http_gateway_websocket_local_t *local)
-{
-    ngx_http_gateway_websocket_slot_t  *slot;
-
-    for (slot = local->sh->slots; slot; slot = slot->next) {
-
-        if (slot->state != NGX_HTTP_GATEWAY_WEBSOCKET_SLOT_DEAD) {
-            continue;
-        }
-
-        if (slot->reaper == local->generation) {
-            return slot;
-        }
-
-        if (ngx_exiting
-            || (slot->reaper
-                && ngx_http_gateway_websocket_lives(local->sh, slot->reaper)))
-        {
-            continue;
-        }
-
-        slot->reaper = local->generation;
-
-        return slot;
-    }
-
-    return NULL;
-}
-
-
-static ngx_uint_t
-ngx_http_gateway_websocket_lives(ngx_http_gateway_websocket_sh_t *sh,
-    ngx_uint_t generation)
-{
-    ngx_http_gateway_websocket_slot_t  *slot;
-
-    for (slot = sh->slots; slot; slot = slot->next) {
-
-        if (slot->state == NGX_HTTP_GATEWAY_WEBSOCKET_SLOT_LIVE
-            && slot->generation == generation)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-/* along "next" only: see the top of ngx_http_gateway_websocket_push.h */
-
-static ngx_http_gateway_websocket_node_t *
-ngx_http_gateway_websocket_pop_node(ngx_http_gateway_websocket_local_t *local,
-    ngx_http_gateway_websocket_slot_t *slot)
-{
-    ngx_queue_t                        *q;
-    ngx_http_gateway_websocket_node_t  *node;
-
-    q = ngx_queue_head(&slot->nodes);
-
-    if (q == ngx_queue_sentinel(&slot->nodes)) {
-        return NULL;
-    }
-
-    node = ngx_queue_data(q, ngx_http_gateway_websocket_node_t, queue);
-
-    slot->nodes.next = q->next;
-
-    ngx_http_gateway_websocket_remove(local->sh, node);
-
-    return node;
-}
-
-
-static void
-ngx_http_gateway_websocket_free_node(ngx_http_gateway_websocket_local_t *local,
-    ngx_http_gateway_websocket_node_t *node)
-{
-    if (node->will) {
-        ngx_slab_free_locked(local->shpool, node->will);
-    }
-
-    ngx_slab_free_locked(local->shpool, node);
-}
-
-
-static void
-ngx_http_gateway_websocket_orphaned(ngx_http_gateway_websocket_node_t *node)
-{
-    u_char     hex[NGX_HTTP_GATEWAY_WEBSOCKET_ID_LEN];
-    ngx_str_t  id, will;
-
-    ngx_hex_dump(hex, node->id, NGX_HTTP_GATEWAY_WEBSOCKET_ID_SIZE);
-
-    id.len = sizeof(hex);
-    id.data = hex;
-
-    ngx_str_null(&will);
-
-    if (node->will) {
-        will.len = node->will->len;
-        will.data = node->will->data;
-    }
-
-    ngx_http_gateway_websocket_orphan(&id, &will);
 }
 
 
@@ -839,6 +730,10 @@ ngx_http_gateway_websocket_give_back(ngx_http_gateway_websocket_local_t *local)
 
     if (local->event.posted) {
         ngx_delete_posted_event(&local->event);
+    }
+
+    if (local->timer.timer_set) {
+        ngx_del_timer(&local->timer);
     }
 
     local->slot = NULL;

@@ -239,6 +239,25 @@ for my $round (1 .. 2) {
     undef @old;
 }
 
+# A worker of before a reload, whose place nobody takes
+
+{
+    my @old = map { $gate->join('old') } 1 .. 8;
+    my %pids = map { $_->{pid} => 1 } @old;
+
+    $gate->nginx()->reload();
+    kill 'KILL', keys %pids;
+
+    ok($gate->wait(sub {
+        my $told = told();
+        return !grep { !$told->{ $_->{id} } } @old;
+    }), 'workers of before a reload are killed');
+
+    my $told = told();
+
+    is(join(' ', grep { $told->{ $_->{id} } != 1 } @old), '', 'once each');
+}
+
 $gate->finish(qr/exited on signal 9|was locked by/);
 
 
