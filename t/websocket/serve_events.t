@@ -29,6 +29,8 @@ my $gate = NgxGatewayEvents->new(
         routed => 'gateway_websocket_route /a b /service/other;',
         named => 'gateway_websocket_set_header Grip-Sig signed;',
         said => 'gateway_websocket_on_error message;',
+        asked => 'gateway_websocket_connect /service/asked; '
+                 . 'gateway_websocket_disconnect /service/asked;',
         dead => 'gateway_websocket_serve /to/dead format=websocket-events;',
     },
     server => <<'_EOC_',
@@ -145,6 +147,21 @@ for my $content ("$type; charset=utf-8", 'Application/WebSocket-Events',
     my ($request) = $service->requests($path);
 
     is(field($request, 'Grip-Sig'), 'signed', 'a field that was set');
+}
+
+
+{
+    my ($uri, $path) = $gate->fresh('asked');
+    my $ws = $gate->open($uri);
+
+    $ws->send_text('a');
+    is($gate->received($ws, 1), 'text:a', 'with connect and disconnect');
+    $ws->send_close(1000);
+    is($gate->requests($path, 3), 'OPEN TEXT:a CLOSE:1000:',
+       'which are without effect');
+    $gate->silent('/asked', 0, 'on either');
+    is(scalar(grep { $_->{head} =~ /^Gateway-/mi } $service->requests($path)),
+       0, 'no fields of the other format');
 }
 
 

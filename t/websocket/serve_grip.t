@@ -12,7 +12,13 @@ use NgxGatewayEvents;
 use NgxGatewayWebSocket;
 use Test::More;
 
-my $gate = NgxGatewayEvents->new();
+my $gate = NgxGatewayEvents->new(
+    locations => {
+        nozone => 'gateway_websocket_serve /service/events$is_args$args '
+                  . 'format=websocket-events;',
+    },
+);
+
 my $service = $gate->service();
 my $json = JSON::PP->new->canonical->ascii;
 
@@ -187,6 +193,19 @@ for my $row (
     $ws->send_close(1000);
     $ws->read_close();
     $service->waited($path, 2);
+}
+
+
+{
+    my ($uri) = $gate->fresh('nozone', said(['OPEN'],
+        control(type => 'subscribe', channel => 'x'),
+        ['TEXT', 'm:in']) . $grip);
+    my $ws = $gate->open($uri);
+
+    is($ws->read_text(), 'in', 'a control message: without a zone');
+    $ws->send_text(told(control(type => 'unsubscribe', channel => 'x'),
+                        ['TEXT', 'm:out']));
+    is($ws->read_text(), 'out', 'does nothing');
 }
 
 
