@@ -172,7 +172,43 @@ for my $round (1 .. 2) {
        join(' ', ('left') x $stay), 'by whom it has to be');
 
     undef @ws;
-    ok($gate->wait(sub { pids() == 4 }), 'there are four again');
+    ok($gate->wait(sub { my @pids = pids(); @pids == 4 }),
+       'there are four again');
+}
+
+
+# A connection that has ended, and has messages with the service still
+
+{
+    my @ws = map { $gate->join('ended') } 1 .. 6;
+
+    for my $i (0 .. $#ws) {
+        $ws[$i]->send_text('!delay=2');
+        $ws[$i]->send_text('!body=b');
+    }
+
+    sleep 0.1;
+    $_->send_close(1000) for @ws[0 .. 2];
+    $_->abort() for @ws[3 .. 5];
+    is($gate->closes($_), '1000', 'ends') for @ws[0 .. 2];
+
+    ok($gate->members('ended', 0), 'has no members any more');
+    is($gate->push(POST => "/push/$ws[0]{id}", 'x')->{code}, 410,
+       'nor is it reached');
+
+    my %pids = map { $_->{pid} => 1 } @ws;
+
+    kill 'KILL', keys %pids;
+
+    ok($gate->wait(sub {
+        my $told = told();
+        return !grep { !$told->{ $_->{id} } } @ws;
+    }), 'but the service is told of it');
+
+    my $told = told();
+
+    is(join(' ', grep { $told->{ $_->{id} } != 1 } @ws), '', 'once each');
+    ok($gate->wait(sub { my @pids = pids(); @pids == 4 }), 'four again');
 }
 
 
