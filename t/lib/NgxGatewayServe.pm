@@ -101,6 +101,12 @@ sub start {
     if ($self->{pid} == 0) {
         $SIG{$_} = 'DEFAULT' for qw( INT TERM HUP );
         $SIG{PIPE} = 'IGNORE';
+
+        # a client's end is not its end while it is open here
+
+        $_ > 2 && $_ != fileno $listen && POSIX::close($_)
+            for map { m{/(\d+)\z} } glob '/proc/self/fd/*';
+
         eval { $self->_serve($listen, $parent) };
         print STDERR "service: $@" if $@;
         POSIX::_exit(1);

@@ -189,7 +189,7 @@ refused('gateway_websocket_serve /a zone=none;',
 refused('gateway_websocket_push zone=none;', qr/"none"/);
 refused("gateway_websocket_push $_;", qr/in "gateway_websocket_push"/)
     for 'none', 'zones=a';
-refused("gateway_websocket_push zone=;", 'empty name of a zone');
+refused('gateway_websocket_push zone=;', qr/"gateway_websocket_push"/);
 
 
 # Routes

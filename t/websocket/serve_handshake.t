@@ -284,7 +284,7 @@ accepted('a key of other bytes', key => '////////////////////+A==');
     my $ws = $gate->open('/echo', key => $KEY);
     my %head = $ws->head() =~ /^([^:\r\n]+): ([^\r\n]*)\r$/mg;
 
-    like($ws->head(), qr{\AHTTP/1\.1 101 Switching Protocols\r\n}, '101');
+    like($ws->head(), qr{\AHTTP/1\.1 101 Switching Protocols\r\n}, 'a 101');
     is(join(' ', sort keys %head),
        'Connection Date Sec-WebSocket-Accept Server Upgrade',
        'what is in a 101');

@@ -117,7 +117,7 @@ for my $row (
 {
     my ($message, $want) = @$row;
 
-    is(to($ws, $message), "/$want", $message);
+    is(to($ws, $message), "/$want", "route of $message");
 }
 
 is(to($ws, '{"type":"chat"}', 1), '/default', 'a binary message');
