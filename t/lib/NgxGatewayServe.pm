@@ -102,9 +102,11 @@ sub start {
         $SIG{$_} = 'DEFAULT' for qw( INT TERM HUP );
         $SIG{PIPE} = 'IGNORE';
 
-        # a client's end is not its end while it is open here
+        # a client has not left while its socket is open here, too; Perl
+        # would not close a number of its own that is used once more
 
-        $_ > 2 && $_ != fileno $listen && POSIX::close($_)
+        CORE::open my $null, '<', '/dev/null' or die "/dev/null: $!\n";
+        $_ > 2 && $_ != fileno $listen && POSIX::dup2(fileno $null, $_)
             for map { m{/(\d+)\z} } glob '/proc/self/fd/*';
 
         eval { $self->_serve($listen, $parent) };
