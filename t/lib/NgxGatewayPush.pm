@@ -24,6 +24,9 @@ package NgxGatewayPush;
 #                is given
 #     says(ANSWER)  "CODE BODY", what a test looks at
 #     members(HASH)  waits until a group has so many
+#     workers    their process ids
+#     reload(...)  as that of NgxGatewayNginx, until the workers of before take
+#                no new connections
 #     wait(SUB)  until it is true; what it says
 
 use strict;
@@ -180,6 +183,35 @@ sub members {
 
         return $answer && $answer->{body} =~ /"connections":$n\b/;
     }, $seconds);
+}
+
+
+sub workers {
+    my ($self) = @_;
+
+    my @pids = sort split ' ', `pgrep -P $self->{nginx}{pid}`;
+
+    return @pids;
+}
+
+
+sub reload {
+    my ($self, %o) = @_;
+
+    my @old = $self->workers();
+
+    return $self->nginx()->reload(%o) && $self->wait(sub {
+        return !grep {
+            my $title = '';
+
+            if (open my $in, '<', "/proc/$_/cmdline") {
+                $title = <$in> // '';
+                close $in;
+            }
+
+            length $title && $title !~ /shutting down/
+        } @old;
+    });
 }
 
 

@@ -22,9 +22,7 @@ my $gate = NgxGatewayPush->new(
 my $service = $gate->service();
 
 sub pids {
-    my @pids = sort split ' ', `pgrep -P $gate->{nginx}{pid}`;
-
-    return @pids;
+    return $gate->workers();
 }
 
 # What the service was told of these ids: { ID => times }
@@ -240,7 +238,7 @@ for my $round (1 .. 2) {
     my $pid = $old[0]{pid};
     my ($bad, $n) = (0, 0);
 
-    $gate->nginx()->reload();
+    $gate->reload();
 
     my $new = $gate->join('reload');
 
@@ -281,7 +279,7 @@ for my $round (1 .. 2) {
     my @old = map { $gate->join('old') } 1 .. 8;
     my %pids = map { $_->{pid} => 1 } @old;
 
-    $gate->nginx()->reload();
+    $gate->reload();
     kill 'KILL', keys %pids;
 
     ok($gate->wait(sub {

@@ -53,6 +53,69 @@ use Time::HiRes qw( sleep time );
 }
 
 
+# Reloads: a zone stays as long as its size does; zones of others do not matter
+
+{
+    my $other = NgxGatewayPush->new(
+        http => '    gateway_websocket_zone second:32k;',
+        server => <<'_EOC_',
+        location /second/ {
+            gateway_websocket_push zone=second;
+        }
+
+        location = /two {
+            gateway_websocket_serve /service/two?$args zone=second;
+            gateway_websocket_connect /service/two?$args;
+        }
+_EOC_
+    );
+
+    # a worker that is to end closes them one after the other
+
+    my @first = map { $other->join('') } 1 .. 20;
+    my $one = $other->join('g');
+    my $two = $other->open('/two?only=connect&groups=g');
+    my $id = $other->service()->last('/two')->{cid};
+
+    is($other->says($other->push(POST => '/push/groups/g', 'one')),
+       '200 {"reached":1}', 'a zone');
+    is($other->says($other->push(POST => '/second/groups/g', 'two')),
+       '200 {"reached":1}', 'another, with its own groups');
+    is($one->read_text(), 'one', 'the first');
+    is($two->read_text(), 'two', 'the second');
+    is($other->push(POST => "/push/$id", 'x')->{code}, 410, 'and its own ids');
+    is($other->says($other->push(POST => "/second/$id", 'x')),
+       '200 {"reached":1}', 'which are there');
+    is($two->read_text(), 'x', 'only');
+
+    my $http = $other->{nginx}{http};
+
+    ok($other->reload(http => $http =~ s/clients:1m/clients:2m/r),
+       'a reload, with another size');
+    is($other->says($other->push(POST => '/push/groups/g', 'x')),
+       '200 {"reached":0}', 'is a new zone');
+    is($other->push(POST => "/push/$one->{id}", 'x')->{code}, 410,
+       'without those of before');
+    is($other->says($other->push(POST => "/second/$id", 'y')),
+       '200 {"reached":1}', 'other zones stay');
+    is($two->read_text(), 'y', 'as they are');
+
+    my $new = $other->join('g');
+
+    is($other->says($other->push(POST => '/push/groups/g', 'new')),
+       '200 {"reached":1}', 'the new zone works');
+    is($new->read_text(), 'new', 'for new connections');
+
+    $one->send_text('!body=still&groups=h');
+    is($one->read_text(), 'still', 'the old ones go on');
+
+    undef $one;
+    undef $two;
+    undef $new;
+    $other->finish();
+}
+
+
 # What nginx -t says
 
 {
