@@ -177,6 +177,45 @@ for my $size (0, 1, 4096, 65536, 300_000) {
 }
 
 
+# A worker that does not answer in time
+
+{
+    my $group = $gate->join('stuck');
+    my $other = $gate->join('stuck');
+
+    $other = $gate->join('stuck') while $other->{pid} eq $group->{pid};
+
+    my ($from) = grep { $_ ne $group->{pid} && $_ ne $other->{pid} } @pids;
+    my @c = map { $gate->connection($from) } 1 .. 4;
+    my $start = time;
+
+    kill 'STOP', $group->{pid};
+
+    $c[0]->send(POST => "/push/$group->{id}", 'late');
+    $c[1]->send(GET => "/push/$group->{id}");
+    $c[2]->send(POST => '/push/groups/stuck', 'late group');
+    $c[3]->send(POST => "/push/$other->{id}", 'in time');
+
+    is($c[3]->answer()->{code}, 200, 'a worker is stuck');
+    ok(time - $start < 1, 'others are not held up');
+    is($other->read_text(), 'late group', 'their part of a group has it');
+    is($other->read_text(), 'in time', 'at once');
+
+    is($c[$_]->answer()->{code}, 504, 'for it there is no answer') for 0, 1;
+    like($gate->says($c[2]->answer()), qr/\A200 \{"reached":[1-9]/,
+         'a group counts those that have answered');
+    ok(time - $start < 4, 'after two seconds');
+
+    kill 'CONT', $group->{pid};
+
+    is($group->read_text(), 'late', 'it has it later');
+    is($group->read_text(), 'late group', 'all of it');
+    is($gate->push_from($from, POST => "/push/$group->{id}", 'then')->{code},
+       200, 'then it is as before');
+    is($group->read_text(), 'then', 'here and there');
+}
+
+
 # Connections that come and go while they are pushed to
 
 {
