@@ -149,6 +149,7 @@ typedef struct {
     ngx_array_t                 *routes;     /* ..._route_t, or NULL */
     ngx_shm_zone_t              *zone;       /* of served ones, or NULL */
     ngx_shm_zone_t              *push_zone;  /* NULL: nothing is pushed */
+    ngx_uint_t                   push_opcode;  /* 0: by Content-Type */
     ngx_uint_t                   concurrency;
     ngx_uint_t                   on_error;   /* ERROR_... */
     ngx_uint_t                   max_queue;

@@ -150,7 +150,7 @@ static ngx_command_t  ngx_http_gateway_websocket_commands[] = {
       NULL },
 
     { ngx_string("gateway_websocket_push"),
-      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_HTTP_LMT_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_HTTP_LMT_CONF|NGX_CONF_TAKE12,
       ngx_http_gateway_websocket_set_push,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,

@@ -67,6 +67,7 @@ ngx_http_gateway_websocket_set_push(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_gateway_websocket_loc_conf_t *wlcf = conf;
 
     ngx_str_t                               *value, name;
+    ngx_uint_t                               i;
     ngx_http_core_loc_conf_t                *clcf;
     ngx_http_gateway_websocket_main_conf_t  *wmcf;
 
@@ -76,18 +77,42 @@ ngx_http_gateway_websocket_set_push(ngx_conf_t *cf, ngx_command_t *cmd,
 
     value = cf->args->elts;
 
-    if (ngx_strncmp(value[1].data, "zone=", 5) != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\" in \"%V\", it must be "
-                           "\"zone=NAME\"", &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "zone=", 5) == 0
+            && wlcf->push_zone == NULL)
+        {
+            name.data = value[i].data + 5;
+            name.len = value[i].len - 5;
+
+            wlcf->push_zone = ngx_http_gateway_websocket_zone(cf, &name);
+            if (wlcf->push_zone == NULL) {
+                return NGX_CONF_ERROR;
+            }
+
+        } else if (ngx_strcmp(value[i].data, "type=text") == 0
+                   && wlcf->push_opcode == 0)
+        {
+            wlcf->push_opcode = NGX_HTTP_GATEWAY_WEBSOCKET_TEXT;
+
+        } else if (ngx_strcmp(value[i].data, "type=binary") == 0
+                   && wlcf->push_opcode == 0)
+        {
+            wlcf->push_opcode = NGX_HTTP_GATEWAY_WEBSOCKET_BINARY;
+
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" in \"%V\", it must "
+                               "be \"zone=NAME\", \"type=text\" or "
+                               "\"type=binary\", each once",
+                               &value[i], &cmd->name);
+            return NGX_CONF_ERROR;
+        }
     }
 
-    name.data = value[1].data + 5;
-    name.len = value[1].len - 5;
-
-    wlcf->push_zone = ngx_http_gateway_websocket_zone(cf, &name);
     if (wlcf->push_zone == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no \"zone=NAME\" in \"%V\"", &cmd->name);
         return NGX_CONF_ERROR;
     }
 
@@ -119,6 +144,7 @@ ngx_http_gateway_websocket_merge_push(ngx_conf_t *cf,
     }
 
     conf->push_zone = prev->push_zone;
+    conf->push_opcode = prev->push_opcode;
 
     if (clcf->lmt_excpt && clcf->handler == NULL) {
         clcf->handler = ngx_http_gateway_websocket_push_handler;
@@ -400,8 +426,9 @@ static ngx_int_t
 ngx_http_gateway_websocket_push_message(ngx_http_request_t *r,
     ngx_http_gateway_websocket_question_t *question)
 {
-    ngx_int_t  rc;
-    ngx_str_t  type;
+    ngx_int_t                               rc;
+    ngx_str_t                               type;
+    ngx_http_gateway_websocket_loc_conf_t  *wlcf;
 
     rc = ngx_http_gateway_websocket_push_collect(r, &question->data);
 
@@ -409,9 +436,19 @@ ngx_http_gateway_websocket_push_message(ngx_http_request_t *r,
         return rc;
     }
 
+    wlcf = ngx_http_get_module_loc_conf(r, ngx_http_gateway_websocket_module);
+
+    if (wlcf->push_opcode == NGX_HTTP_GATEWAY_WEBSOCKET_BINARY) {
+        question->opcode = wlcf->push_opcode;
+        return NGX_OK;
+    }
+
     ngx_str_null(&type);
 
-    if (r->headers_in.content_type) {
+    if (wlcf->push_opcode == NGX_HTTP_GATEWAY_WEBSOCKET_TEXT) {
+        ngx_str_set(&type, "text/plain");
+
+    } else if (r->headers_in.content_type) {
         type = r->headers_in.content_type->value;
     }
 

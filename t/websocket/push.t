@@ -49,6 +49,18 @@ my $gate = NgxGatewayPush->new(
             proxy_pass http://service/aside;
         }
 
+        location /text/ {
+            gateway_websocket_push zone=clients type=text;
+        }
+
+        location /binary/ {
+            gateway_websocket_push type=binary zone=clients;
+
+            limit_except GET {
+                allow all;
+            }
+        }
+
         location /error/ {
             gateway_websocket_push zone=clients;
             error_page 410 =404 /error.txt;
@@ -133,6 +145,23 @@ sub says {
                         'Content-Type' => 'application/json'),
             400, 'A text is UTF-8, which the request body is not.',
             'JSON that is none');
+    for my $row ([ '/text/', 'application/octet-stream', 1 ],
+                 [ '/text/', undef, 1 ],
+                 [ '/binary/', 'text/plain', 2 ],
+                 [ '/binary/', undef, 2 ])
+    {
+        my ($where, $type, $opcode) = @$row;
+
+        is(says('POST', $where . $ws->{id}, $smile,
+                defined $type ? ('Content-Type' => $type) : ()),
+           '200 {"reached":1}', "$where of " . ($type // 'no type'));
+        is($ws->read_message()->{opcode}, $opcode, 'arrives as is configured');
+    }
+
+    problem($gate->push('POST', "/text/$ws->{id}", "a\xff",
+                        'Content-Type' => 'application/octet-stream'),
+            400, 'A text is UTF-8, which the request body is not.',
+            'type=text of what is none');
     problem($gate->push('POST', $uri, 'x' x 5001), 413,
             'The request body is larger than a message may be.',
             'a body that is too large');
