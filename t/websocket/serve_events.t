@@ -343,7 +343,7 @@ is($gate->try('/dead')->status(), 502, 'OPEN refused: nobody listens');
     $gate->received($ws, 1);
     $ws->send_close(1000);
     $ws->read_close();
-    $service->waited($path, 5);
+    $service->waited($path, 6);
     is($last->(), 'bob 4 z', 'the last of several, with CLOSE, too');
 }
 
