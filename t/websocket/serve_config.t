@@ -136,7 +136,7 @@ for my $name (sort keys %one) {
 refused("gateway_websocket_$_;", qr/^invalid number of arguments/)
     for 'serve /a zone=z format=plain c', 'connect a b', 'disconnect a b',
         'concurrency 1 2', 'on_error a b', 'max_queue 1 2', 'route /a b',
-        'route /a', 'route /a b /c d', 'push zone=z b', 'push';
+        'route /a', 'route /a b /c d', 'push zone=z type=text c', 'push';
 refused('gateway_websocket_zone a:32k b;', qr/^invalid number of arguments/,
         'http');
 
@@ -147,6 +147,8 @@ taken("gateway_websocket_zone z:32k; server { listen unix:%DIR%/p.sock; "
       . "location / { $_ } }", 'http')
     for 'if ($arg_a) { gateway_websocket_push zone=z; }',
         'limit_except GET { gateway_websocket_push zone=z; }',
+        'gateway_websocket_push zone=z type=text;',
+        'gateway_websocket_push type=binary zone=z;',
         'gateway_websocket_serve /a zone=z;',
         'gateway_websocket_serve /a format=plain zone=z;',
         'gateway_websocket_serve /a zone=z format=websocket-events;';
@@ -187,9 +189,27 @@ taken("gateway_websocket_serve /a $_;") for 'format=plain',
 refused('gateway_websocket_serve /a zone=none;',
         qr/"none"/);
 refused('gateway_websocket_push zone=none;', qr/"none"/);
-refused("gateway_websocket_push $_;", qr/in "gateway_websocket_push"/)
-    for 'none', 'zones=a';
 refused('gateway_websocket_push zone=;', qr/"gateway_websocket_push"/);
+
+
+# Parameters of push
+
+{
+    my $allowed = '"zone=NAME", "type=text" or "type=binary", each once';
+
+    for my $row ([ 'none' ], [ 'zones=z' ], [ 'type=' ], [ 'type=json' ],
+                 [ 'type=Text' ], [ 'zone=z', 'zone=z' ],
+                 [ 'zone=z', 'type=x' ], [ 'type=text', 'type=text' ],
+                 [ 'type=text', 'type=binary' ], [ 'zone=z', 'text' ])
+    {
+        refused("gateway_websocket_push @$row;",
+                "invalid parameter \"$row->[-1]\" in "
+                . "\"gateway_websocket_push\", it must be $allowed");
+    }
+
+    refused("gateway_websocket_push type=$_;",
+            'no "zone=NAME" in "gateway_websocket_push"') for qw( text binary );
+}
 
 
 # Routes

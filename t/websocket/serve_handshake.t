@@ -296,7 +296,7 @@ accepted('a key of other bytes', key => '////////////////////+A==');
     is($ws->read_raw(1, 0.05), '', 'and nothing after it');
 
     $ws->send_close(1000);
-    is($gate->closes($ws), '1000', 'a Close comes back');
+    is($ws->read_close()->{code}, 1000, 'a Close comes back');
     is($ws->end(), 'eof', 'and the end');
 
     my $log = $gate->log('/echo');

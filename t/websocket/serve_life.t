@@ -143,7 +143,7 @@ for my $name (qw( alive talk late empty never quiet )) {
     $text = $ws->read_text() while ($text // '') eq 'talk';
     is($text, 'still', "$name: still open");
     $ws->send_close(1000);
-    is($gate->closes($ws), '1000', "$name: a Close");
+    is($ws->read_close()->{code}, 1000, "$name: a Close");
 }
 
 is(join(' ', map { $_->{opcode} } @{ $row{quiet}{ws}{control} }), '',
