@@ -92,6 +92,7 @@ $gate->finish();
     is($one->closes($ws[1299]), '1000', 'the last');
     ok($one->members('crowd', 0), 'none is left');
 
+    undef @ws;
     $one->finish();
 }
 

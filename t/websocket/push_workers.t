@@ -248,6 +248,8 @@ for my $size (0, 1, 4096, 65536, 300_000) {
     ok($gate->members('churn', 0), 'none is left');
 }
 
+undef $by;
+
 $gate->finish();
 
 done_testing();

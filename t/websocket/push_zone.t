@@ -49,6 +49,7 @@ use Time::HiRes qw( sleep time );
        '200 {"reached":1}', 'there is room again');
     is($ws->read_text(), 'room', 'for others');
 
+    undef $ws;
     $small->finish();
 }
 
@@ -109,6 +110,7 @@ _EOC_
     $one->send_text('!body=still&groups=h');
     is($one->read_text(), 'still', 'the old ones go on');
 
+    undef @first;
     undef $one;
     undef $two;
     undef $new;
@@ -150,12 +152,14 @@ _EOC_
           . '"NAME:SIZE"' ],
         [ 'gateway_websocket_zone a:1m;', 'gateway_websocket_push a;',
           'invalid parameter "a" in "gateway_websocket_push", it must be '
-          . '"zone=NAME"' ],
+          . '"zone=NAME", "type=text" or "type=binary", each once' ],
         [ 'gateway_websocket_zone a:1m;', 'gateway_websocket_push zone=;',
           'empty name of a zone in "gateway_websocket_push"' ],
         [ 'gateway_websocket_zone a:1m;',
           'gateway_websocket_push zone=a; gateway_websocket_push zone=a;',
           '"gateway_websocket_push" directive is duplicate' ],
+        [ 'gateway_websocket_zone a:1m;', 'gateway_websocket_push type=text;',
+          'no "zone=NAME" in "gateway_websocket_push"' ],
         [ 'gateway_websocket_zone a:1m; limit_req_zone $uri zone=b:1m '
           . 'rate=1r/s;', 'gateway_websocket_push zone=b;',
           qr/the shared memory zone "b" is already declared for a different/ ])
