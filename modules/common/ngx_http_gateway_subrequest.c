@@ -91,6 +91,49 @@ static ngx_uint_t  ngx_http_gateway_subrequest_cleared[] = {
 };
 
 
+/*
+ * Core has a handler for variables that only regular expressions set, and no
+ * name for it: one that is never executed shows which it is.
+ */
+
+static ngx_http_get_variable_pt  ngx_http_gateway_subrequest_capture;
+
+
+ngx_int_t
+ngx_http_gateway_subrequest_init(ngx_conf_t *cf)
+{
+#if (NGX_PCRE)
+
+    u_char                errstr[NGX_MAX_CONF_ERRSTR];
+    ngx_http_variable_t  *v;
+    ngx_regex_compile_t   rc;
+
+    static ngx_str_t  name = ngx_string("gateway_subrequest_capture");
+    static ngx_str_t  pattern = ngx_string("(?<gateway_subrequest_capture>.)");
+
+    ngx_memzero(&rc, sizeof(ngx_regex_compile_t));
+
+    rc.pattern = pattern;
+    rc.err.len = NGX_MAX_CONF_ERRSTR;
+    rc.err.data = errstr;
+
+    if (ngx_http_regex_compile(cf, &rc) == NULL) {
+        return NGX_ERROR;
+    }
+
+    v = ngx_http_add_variable(cf, &name, NGX_HTTP_VAR_CHANGEABLE);
+    if (v == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_gateway_subrequest_capture = v->get_handler;
+
+#endif
+
+    return NGX_OK;
+}
+
+
 ngx_array_t *
 ngx_http_gateway_subrequest_variables(ngx_cycle_t *cycle)
 {
@@ -113,6 +156,8 @@ ngx_http_gateway_subrequest_variables(ngx_cycle_t *cycle)
         /* variables that only "set" defines are weak */
 
         if (!(v[i].flags & NGX_HTTP_VAR_WEAK)
+            && (v[i].get_handler != ngx_http_gateway_subrequest_capture
+                || v[i].get_handler == NULL)
             && !ngx_http_gateway_subrequest_is_prefixed(&v[i].name,
                                                         "gateway_jwt_")
             && (v[i].name.len != sizeof("request_id") - 1

@@ -74,10 +74,17 @@ typedef struct {
 #pragma GCC visibility push(hidden)
 
 /*
+ * To be called in postconfiguration.  Returns NGX_OK, or NGX_ERROR when there
+ * is no memory.
+ */
+
+ngx_int_t ngx_http_gateway_subrequest_init(ngx_conf_t *cf);
+
+/*
  * Finds the variables whose values subrequests inherit, when they have one:
- * those of "set", $request_id, and those of a token.  All others they find out
- * by themselves, since values may depend on the URI.  To be called when the
- * configuration has been read.
+ * those of "set", named captures, $request_id, and those of a token.  All
+ * others they find out by themselves, since values may depend on the URI.  To
+ * be called when the configuration has been read.
  *
  * Returns an array of indices made in cycle->pool, or NULL when there is no
  * memory.

@@ -629,7 +629,9 @@ ngx_http_gateway_websocket_init(ngx_conf_t *cf)
         return NGX_OK;
     }
 
-    if (ngx_http_gateway_websocket_check_zones(cf) != NGX_OK) {
+    if (ngx_http_gateway_websocket_check_zones(cf) != NGX_OK
+        || ngx_http_gateway_subrequest_init(cf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -409,6 +409,7 @@ ngx_http_gateway_websocket_session_gone(
     ngx_http_gateway_websocket_exchange_t  *x;
 
     s->phase = NGX_HTTP_GATEWAY_WEBSOCKET_GONE;
+    s->opens = 0;
 
     ngx_http_gateway_websocket_session_closed(s, 1006,
                                         NGX_HTTP_GATEWAY_WEBSOCKET_BY_CLIENT);

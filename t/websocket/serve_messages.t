@@ -49,6 +49,7 @@ _EOC_
 _EOC_
         variables => <<'_EOC_',
             set $mine "$arg_mine";
+            rewrite ^/(?<word>[a-z]+) $uri break;
             gateway_websocket_serve /to/variables?id=$arg_mine;
 _EOC_
         static => 'gateway_websocket_serve /to/static;',
@@ -71,7 +72,7 @@ _EOC_
             proxy_set_header X-Real-IP $remote_addr;
             proxy_set_header X-Scheme $scheme;
             proxy_set_header X-Host $host;
-            proxy_set_header X-Mine $mine;
+            proxy_set_header X-Mine "$mine $word";
             proxy_set_header X-Agent $http_user_agent;
             proxy_set_header X-Cookie $cookie_a;
             proxy_set_header X-Request $request_id;
@@ -627,7 +628,8 @@ _EOC_
         is(join(' ', map { seen($_, $request) // '-' }
                      qw( X-Forwarded-For X-Real-IP X-Scheme X-Host X-Mine
                          X-Agent X-Cookie X-Uri X-Length )),
-           '192.0.2.1, 127.0.0.1 127.0.0.1 http ws.example.com 1 test b '
+           '192.0.2.1, 127.0.0.1 127.0.0.1 http ws.example.com 1 '
+           . 'variables test b '
            . '/to/variables id=1 ' . length $text, 'have their values');
         $ids{ seen('X-Request', $request) // 'none' } = 1;
     }
