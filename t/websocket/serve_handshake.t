@@ -77,6 +77,18 @@ _EOC_
             }
         }
 
+        location /try/ {
+            try_files /nothing/here @tried;
+        }
+
+        location @tried {
+            gateway_websocket_serve /service/tried?$args&$uri;
+        }
+
+        location /rewrite/ {
+            rewrite ^/rewrite/(.*) /level/same/?a=$1 last;
+        }
+
         location /if/ {
             if ($arg_a) {
                 gateway_websocket_serve /service/if;
@@ -526,6 +538,10 @@ accepted('a guard of the level above', uri => '/guarded/served',
          deflate => 1);
 is($gate->try('/guarded/served', headers => [ Upgrade => undef ])->status(),
    426, 'and a plain request');
+
+accepted('a named location', uri => '/try/it?a=b');
+is($gate->service()->last('/tried')->{args}, 'a=b&/try/it', 'and its URI');
+accepted('a location that was rewritten to', uri => '/rewrite/x');
 
 {
     # limits of the target's location are those of messages
