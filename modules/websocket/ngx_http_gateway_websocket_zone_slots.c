@@ -693,12 +693,28 @@ static void
 ngx_http_gateway_websocket_give_back(ngx_http_gateway_websocket_local_t *local)
 {
     ngx_uint_t                          others;
+    ngx_queue_t                        *q;
     ngx_http_gateway_websocket_node_t  *node;
+    ngx_http_gateway_websocket_post_t  *post;
     ngx_http_gateway_websocket_slot_t  *slot;
 
     slot = local->slot;
 
     ngx_http_gateway_websocket_lock(local);
+
+    for (q = ngx_queue_head(&slot->posts);
+         q != ngx_queue_sentinel(&slot->posts);
+         q = ngx_queue_next(q))
+    {
+        post = ngx_queue_data(q, ngx_http_gateway_websocket_post_t, queue);
+
+        /* it is not this worker's any more, and may go at any time */
+
+        if (post->pending) {
+            post->pending->post = NULL;
+            post->pending = NULL;
+        }
+    }
 
     ngx_http_gateway_websocket_resign(local, slot);
 
