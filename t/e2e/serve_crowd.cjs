@@ -6,6 +6,8 @@
 //     stop              { messages, pushes }: what became of them since
 //     count             { open, codes }: how sockets are, or have ended
 //     all               one push to each socket and to each group
+//     leave   { n }     so many more, which close at once, when they have said
+//                       something that is answered later
 //     close             all are closed
 
 'use strict';
@@ -212,6 +214,22 @@ async function all() {
 }
 
 
+async function leave({ n }) {
+    const codes = await Promise.all(Array.from({ length: n }, async (_, i) => {
+        const ws = await open('/s/?' + new URLSearchParams([
+            ['h', `Gateway-Set-State:group=g${i % GROUPS}`]]));
+
+        ws.send('{"do":{"delay":1500,"text":"late"}}');
+        ws.send('and this');
+        ws.close(1000);
+
+        return (await limited(ws.closed))[0];
+    }));
+
+    return codes.filter((code) => code == 1000).length;
+}
+
+
 async function close() {
     const open = crowd.filter((ws) => ws.readyState == 1);
 
@@ -223,8 +241,8 @@ async function close() {
 }
 
 
-const ASKS = { open: ({ n }) => enter(n), start, stop, count, all, close,
-               forget: () => { crowd = []; return true; } };
+const ASKS = { open: ({ n }) => enter(n), start, stop, count, all, leave,
+               close, forget: () => { crowd = []; return true; } };
 
 
 process.stdout.write('{}\n');
