@@ -219,6 +219,23 @@ recipe('Services made for Pushpin', sub {
        }), 'is told');
 });
 
+recipe('For those who come from Amazon API Gateway', sub {
+    my $ws = client('/chat');
+
+    $ws->send_text('a');
+    $ws->read_text();
+
+    my $url = "http://127.0.0.1:$push/\@connections/"
+              . $service->last('/message')->{cid};
+
+    is(post($url =~ s/@/%40/r, 'hello', 'content-type' =>
+            'application/octet-stream')->{status}, 200, 'a push of AWS');
+    is($ws->read_message()->{opcode}, 1, 'is a text');
+    is(get($url, method => 'DELETE')->{status}, 204, 'and the end');
+    is($ws->read_close(undef, answer => 1)->{code}, 1000, 'a Close');
+    is(post($url, 'hello')->{status}, 410, 'it is gone');
+});
+
 recipe('Ask them all', sub {
     my @clients = map { NgxGatewayWebSocket->open($_, uri => '/ws') }
                   $east, $east, $west;
