@@ -10,7 +10,7 @@ use lib 't/lib';
 use NgxGatewayEvents;
 use NgxGatewayWebSocket;
 use Test::More;
-use Time::HiRes qw( sleep time );
+use Time::HiRes qw( time );
 
 my $type = $NgxGatewayEvents::TYPE;
 my $failed = '1011 the service failed';
@@ -49,15 +49,6 @@ sub field {
 
     return $service->header($request, $name);
 }
-
-
-# One that is asked for after 20 seconds, at the end of this
-
-my ($kept_uri, $kept_path) = $gate->fresh('events',
-    said(['OPEN']) . fields('Keep-Alive-Interval: 1', 'Set-Meta-A: b'),
-    said(['TEXT', 'kept']) . '&hold=kept');
-my $kept = $gate->open($kept_uri);
-my $kept_since = time;
 
 
 # The handshake
@@ -524,46 +515,42 @@ for my $row (['a code', 'CLOSE:1000:', 1000], ['none', 'CLOSE'],
        'and told after them');
 }
 
-for my $row (
+# all at once: those that the gateway closes wait for the client's Close
+
+my @ends = map {
+    my ($what, $name, $sub) = @$_;
+    my ($uri, $path) = $gate->fresh($name);
+    my $ws = $gate->open($uri);
+
+    $sub->($ws);
+
+    { what => $what, path => $path, ws => $ws };
+} (
     ['the connection', 'events', sub { $_[0]->disconnect() }],
     ['a reset', 'events', sub { $_[0]->abort() }],
     ['a frame that is wrong', 'events', sub { $_[0]->send_frame(3, 'x') }],
     ['a message too large', 'small', sub { $_[0]->send_text('x' x 11) }],
     ['nothing for a while', 'idle', sub { }],
     ['its age', 'age', sub { }],
-) {
-    my ($what, $name, $sub) = @$row;
-    my ($uri, $path) = $gate->fresh($name);
-    my $ws = $gate->open($uri);
+);
 
-    $sub->($ws);
-    is($gate->requests($path, 2), 'OPEN DISCONNECT', "the end by $what");
-    $gate->silent($path, 2, 'is told once');
+for my $end (@ends) {
+    is($gate->requests($end->{path}, 2), 'OPEN DISCONNECT',
+       "the end by $end->{what}");
+    $gate->silent($end->{path}, 2, 'is told once');
 }
 
+{
+    my ($uri, $path) = $gate->fresh('small');
+    my $ws = $gate->open($uri);
 
-# Keep-Alive-Interval
+    $ws->send_text('x' x 11);
 
-SKIP: {
-    skip 'what takes longer than 20 seconds', 6
-        if time - $kept_since > 19;
+    my $close = $gate->closes($ws);
 
-    $gate->silent($kept_path, 1, 'nothing to keep alive');
-
-    my ($open, $empty) = $service->waited($kept_path, 2,
-                                          $kept_since + 25 - time);
-
-    ok($empty, 'a request that keeps alive') or skip 'none', 4;
-    is($empty->{body}, '', 'without events');
-    is(join(' ', map { field($empty, $_) } 'Content-Type', 'Accept', 'Meta-A',
-                 'Content-Length'), "$type $type b 0", 'and with all fields');
-    cmp_ok(abs($empty->{time} - $open->{time} - 20), '<', $slack,
-           'after 20 seconds at the least');
-
-    $kept->send_text('a');
-    $gate->silent($kept_path, 2, 'a message waits for its answer');
-    $service->release('kept');
-    is($gate->received($kept, 2), 'text:kept text:a', 'which may have events');
+    like($close, qr/\A1009 /, 'a client that answers the gateway\'s Close');
+    like($gate->requests($path, 2), qr/\AOPEN CLOSE:1009:/,
+         'is told of as one');
 }
 
 
