@@ -541,6 +541,10 @@ ngx_http_gateway_websocket_tell_now(ngx_http_gateway_websocket_session_t *s)
     ngx_array_t               fields;
     ngx_http_gateway_field_t  elts[NGX_HTTP_GATEWAY_WEBSOCKET_FIELDS];
 
+    /* what is told now is not told for it by another worker */
+
+    ngx_http_gateway_websocket_leave(&s->member);
+
     if (s->disconnect.len == 0) {
         return NGX_DECLINED;
     }

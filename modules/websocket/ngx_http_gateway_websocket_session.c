@@ -279,7 +279,7 @@ ngx_http_gateway_websocket_session_close(
 
     /* nobody is to send to it any more */
 
-    ngx_http_gateway_websocket_leave(&s->member);
+    ngx_http_gateway_websocket_retire(&s->member);
     ngx_http_gateway_websocket_drain_remove(&s->drain);
 
     /* without the frame it will be closed all the same */
@@ -414,7 +414,7 @@ ngx_http_gateway_websocket_session_gone(
     ngx_http_gateway_websocket_session_closed(s, 1006,
                                         NGX_HTTP_GATEWAY_WEBSOCKET_BY_CLIENT);
 
-    ngx_http_gateway_websocket_leave(&s->member);
+    ngx_http_gateway_websocket_retire(&s->member);
     ngx_http_gateway_websocket_drain_remove(&s->drain);
     ngx_http_gateway_websocket_session_drop(s);
 
