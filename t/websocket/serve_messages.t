@@ -81,6 +81,16 @@ _EOC_
             proxy_pass http://service/variables;
         }
 
+        location ~ ^/captured/(?<who>[a-z]+)$ {
+            gateway_websocket_serve /to/captured;
+        }
+
+        location = /to/captured {
+            internal;
+            proxy_set_header X-Who $who;
+            proxy_pass http://service/captured;
+        }
+
         location = /to/static {
             internal;
             return 200 $content_type;
@@ -636,6 +646,17 @@ _EOC_
 
     is(scalar(keys %ids), 1, 'one $request_id');
     like((keys %ids)[0], qr/\A[0-9a-f]{32}\z/, 'that is one');
+}
+
+{
+    my $ws = $gate->open('/captured/ann');
+
+    for my $text (qw( a b )) {
+        $ws->send_text($text);
+        $ws->read_text();
+        is(seen('X-Who', $service->last('/captured')), 'ann',
+           "a named capture of the handshake, message $text");
+    }
 }
 
 {
