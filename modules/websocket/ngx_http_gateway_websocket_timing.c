@@ -197,7 +197,7 @@ ngx_http_gateway_websocket_session_next(
         ngx_http_gateway_websocket_session_earlier(&next, at);
     }
 
-    if (s->keep_alive && s->nexchanges == 0) {
+    if (s->keep_alive && s->nexchanges == 0 && s->nmessages == 0) {
         ngx_http_gateway_websocket_session_earlier(&next, s->answered
                                                           + s->keep_alive);
     }
