@@ -18,7 +18,11 @@
 
 #define NGX_HTTP_GATEWAY_WEBSOCKET_MAX_TELL  64
 
-/* when there are not enough worker_connections, milliseconds */
+/* what it takes of worker_connections to tell one, and a reserve */
+
+#define NGX_HTTP_GATEWAY_WEBSOCKET_TELL_CONNECTIONS  4
+
+/* when there are not enough of them, milliseconds */
 
 #define NGX_HTTP_GATEWAY_WEBSOCKET_TELL_LATER  100
 
@@ -540,6 +544,13 @@ ngx_http_gateway_websocket_tell_now(ngx_http_gateway_websocket_session_t *s)
     ngx_uint_t                i;
     ngx_array_t               fields;
     ngx_http_gateway_field_t  elts[NGX_HTTP_GATEWAY_WEBSOCKET_FIELDS];
+
+    if (s->disconnect.len
+        && ngx_cycle->free_connection_n
+           < NGX_HTTP_GATEWAY_WEBSOCKET_TELL_CONNECTIONS)
+    {
+        return NGX_BUSY;
+    }
 
     /* what is told now is not told for it by another worker */
 

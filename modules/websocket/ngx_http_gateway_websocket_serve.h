@@ -622,8 +622,8 @@ char *ngx_http_gateway_websocket_answer(
 
 /*
  * Copies the fields of an answer that have one of "names", in lower case and
- * ended by an empty one, to what the client of "r" is answered.  Returns NGX_OK,
- * or NGX_ERROR when there is no memory.
+ * ended by an empty one, to what the client of "r" is answered.  Returns
+ * NGX_OK, or NGX_ERROR when there is no memory.
  */
 
 ngx_int_t ngx_http_gateway_websocket_answer_copy(
