@@ -316,6 +316,10 @@ ngx_http_gateway_aggregate_init(ngx_conf_t *cf)
         return NGX_OK;
     }
 
+    if (ngx_http_gateway_subrequest_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     ngx_http_next_header_filter = ngx_http_top_header_filter;
     ngx_http_top_header_filter = ngx_http_gateway_aggregate_header_filter;
 

@@ -146,7 +146,8 @@ ngx_http_gateway_aggregate_start(ngx_http_request_t *r)
 
     if (state == NULL
         || cln == NULL
-        || ngx_http_gateway_subrequests(r, &ctx->subrequests, amcf->variables)
+        || ngx_http_gateway_subrequests(r, r->pool, &ctx->subrequests,
+                                        amcf->variables)
            != NGX_OK)
     {
         ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);

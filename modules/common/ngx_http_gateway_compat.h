@@ -52,6 +52,17 @@ ngx_http_gateway_push_header(ngx_list_t *list)
 }
 
 
+/* Takes a copy of a header out of the list of those of its name. */
+
+static ngx_inline void
+ngx_http_gateway_unlink_header(ngx_table_elt_t *h)
+{
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+}
+
+
 /*
  * Makes the pushed header "h" known to core as a challenge, so that core takes
  * it back when another module satisfies the request ("satisfy any").  Before

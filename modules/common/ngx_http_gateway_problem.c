@@ -18,7 +18,6 @@
 #include "ngx_http_gateway_problem.h"
 
 
-static ngx_str_t *ngx_http_gateway_problem_title(ngx_uint_t status);
 static ngx_int_t ngx_http_gateway_problem_instance(ngx_http_request_t *r,
     ngx_str_t *instance);
 
@@ -29,18 +28,45 @@ typedef struct {
 } ngx_http_gateway_problem_title_t;
 
 
+/* RFC 9110, section 15, and RFC 6585 */
+
 static ngx_http_gateway_problem_title_t  ngx_http_gateway_problem_titles[] = {
-    { NGX_HTTP_BAD_REQUEST, ngx_string("Bad Request") },
-    { NGX_HTTP_UNAUTHORIZED, ngx_string("Unauthorized") },
-    { NGX_HTTP_FORBIDDEN, ngx_string("Forbidden") },
-    { NGX_HTTP_NOT_ALLOWED, ngx_string("Method Not Allowed") },
-    { NGX_HTTP_CONFLICT, ngx_string("Conflict") },
-    { NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, ngx_string("Content Too Large") },
+    { 300, ngx_string("Multiple Choices") },
+    { 301, ngx_string("Moved Permanently") },
+    { 302, ngx_string("Found") },
+    { 303, ngx_string("See Other") },
+    { 304, ngx_string("Not Modified") },
+    { 305, ngx_string("Use Proxy") },
+    { 307, ngx_string("Temporary Redirect") },
+    { 308, ngx_string("Permanent Redirect") },
+    { 400, ngx_string("Bad Request") },
+    { 401, ngx_string("Unauthorized") },
+    { 402, ngx_string("Payment Required") },
+    { 403, ngx_string("Forbidden") },
+    { 404, ngx_string("Not Found") },
+    { 405, ngx_string("Method Not Allowed") },
+    { 406, ngx_string("Not Acceptable") },
+    { 407, ngx_string("Proxy Authentication Required") },
+    { 408, ngx_string("Request Timeout") },
+    { 409, ngx_string("Conflict") },
+    { 410, ngx_string("Gone") },
+    { 411, ngx_string("Length Required") },
+    { 412, ngx_string("Precondition Failed") },
+    { 413, ngx_string("Content Too Large") },
+    { 414, ngx_string("URI Too Long") },
+    { 415, ngx_string("Unsupported Media Type") },
+    { 416, ngx_string("Range Not Satisfiable") },
+    { 417, ngx_string("Expectation Failed") },
+    { 421, ngx_string("Misdirected Request") },
+    { 422, ngx_string("Unprocessable Content") },
     { 426, ngx_string("Upgrade Required") },
-    { NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_string("Internal Server Error") },
-    { NGX_HTTP_BAD_GATEWAY, ngx_string("Bad Gateway") },
-    { NGX_HTTP_SERVICE_UNAVAILABLE, ngx_string("Service Unavailable") },
-    { NGX_HTTP_GATEWAY_TIME_OUT, ngx_string("Gateway Timeout") },
+    { 429, ngx_string("Too Many Requests") },
+    { 500, ngx_string("Internal Server Error") },
+    { 501, ngx_string("Not Implemented") },
+    { 502, ngx_string("Bad Gateway") },
+    { 503, ngx_string("Service Unavailable") },
+    { 504, ngx_string("Gateway Timeout") },
+    { 505, ngx_string("HTTP Version Not Supported") },
     { 0, ngx_string("Error") }
 };
 
@@ -169,7 +195,7 @@ ngx_http_gateway_problem_body(ngx_http_request_t *r,
 }
 
 
-static ngx_str_t *
+ngx_str_t *
 ngx_http_gateway_problem_title(ngx_uint_t status)
 {
     ngx_http_gateway_problem_title_t  *t;

@@ -63,6 +63,10 @@ ngx_int_t ngx_http_gateway_problem_header(ngx_http_request_t *r,
 ngx_chain_t *ngx_http_gateway_problem_body(ngx_http_request_t *r,
     ngx_http_gateway_problem_t *p, ngx_chain_t *in);
 
+/* The reason phrase of a status, or "Error". */
+
+ngx_str_t *ngx_http_gateway_problem_title(ngx_uint_t status);
+
 #pragma GCC visibility pop
 
 

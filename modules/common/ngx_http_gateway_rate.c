@@ -185,6 +185,25 @@ ngx_http_gateway_rate_charge_time(ngx_http_gateway_rate_t *rate,
 }
 
 
+ngx_int_t
+ngx_http_gateway_rate_charge(ngx_http_gateway_rate_t *rate, int64_t now,
+    int64_t *tat, uint32_t *fraction)
+{
+    int64_t  full;
+
+    full = ngx_max(*tat, now)
+           + ngx_http_gateway_rate_charge_time(rate, 1, fraction);
+
+    if (full - now > rate->capacity) {
+        return NGX_DECLINED;
+    }
+
+    *tat = full;
+
+    return NGX_OK;
+}
+
+
 uint64_t
 ngx_http_gateway_rate_tokens(ngx_http_gateway_rate_t *rate,
     int64_t time)

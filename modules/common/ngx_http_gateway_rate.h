@@ -81,6 +81,16 @@ int64_t ngx_http_gateway_rate_time(ngx_http_gateway_rate_t *rate,
 int64_t ngx_http_gateway_rate_charge_time(
     ngx_http_gateway_rate_t *rate, uint64_t tokens, uint32_t *fraction);
 
+/*
+ * Takes a token out of a bucket that nobody else takes from: "tat", which
+ * starts with 0, is the time at which it is full again, "fraction" as above.
+ *
+ * Returns NGX_OK, or NGX_DECLINED when there is none.
+ */
+
+ngx_int_t ngx_http_gateway_rate_charge(ngx_http_gateway_rate_t *rate,
+    int64_t now, int64_t *tat, uint32_t *fraction);
+
 /* The whole tokens that come back in "time" microseconds. */
 
 uint64_t ngx_http_gateway_rate_tokens(ngx_http_gateway_rate_t *rate,

@@ -18,6 +18,8 @@
 #include "ngx_http_gateway_subrequest.h"
 
 
+static ngx_uint_t ngx_http_gateway_subrequest_is_prefixed(ngx_str_t *name,
+    char *prefix);
 static ngx_uint_t ngx_http_gateway_subrequest_is_connection(
     ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_gateway_subrequest_is_option(ngx_http_request_t *r,
@@ -89,6 +91,49 @@ static ngx_uint_t  ngx_http_gateway_subrequest_cleared[] = {
 };
 
 
+/*
+ * Core has a handler for variables that only regular expressions set, and no
+ * name for it: one that is never executed shows which it is.
+ */
+
+static ngx_http_get_variable_pt  ngx_http_gateway_subrequest_capture;
+
+
+ngx_int_t
+ngx_http_gateway_subrequest_init(ngx_conf_t *cf)
+{
+#if (NGX_PCRE)
+
+    u_char                errstr[NGX_MAX_CONF_ERRSTR];
+    ngx_http_variable_t  *v;
+    ngx_regex_compile_t   rc;
+
+    static ngx_str_t  name = ngx_string("gateway_subrequest_capture");
+    static ngx_str_t  pattern = ngx_string("(?<gateway_subrequest_capture>.)");
+
+    ngx_memzero(&rc, sizeof(ngx_regex_compile_t));
+
+    rc.pattern = pattern;
+    rc.err.len = NGX_MAX_CONF_ERRSTR;
+    rc.err.data = errstr;
+
+    if (ngx_http_regex_compile(cf, &rc) == NULL) {
+        return NGX_ERROR;
+    }
+
+    v = ngx_http_add_variable(cf, &name, NGX_HTTP_VAR_CHANGEABLE);
+    if (v == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_gateway_subrequest_capture = v->get_handler;
+
+#endif
+
+    return NGX_OK;
+}
+
+
 ngx_array_t *
 ngx_http_gateway_subrequest_variables(ngx_cycle_t *cycle)
 {
@@ -111,6 +156,10 @@ ngx_http_gateway_subrequest_variables(ngx_cycle_t *cycle)
         /* variables that only "set" defines are weak */
 
         if (!(v[i].flags & NGX_HTTP_VAR_WEAK)
+            && (v[i].get_handler != ngx_http_gateway_subrequest_capture
+                || v[i].get_handler == NULL)
+            && !ngx_http_gateway_subrequest_is_prefixed(&v[i].name,
+                                                        "gateway_jwt_")
             && (v[i].name.len != sizeof("request_id") - 1
                 || ngx_strncmp(v[i].name.data, "request_id", v[i].name.len)
                    != 0))
@@ -127,6 +176,18 @@ ngx_http_gateway_subrequest_variables(ngx_cycle_t *cycle)
     }
 
     return indices;
+}
+
+
+static ngx_uint_t
+ngx_http_gateway_subrequest_is_prefixed(ngx_str_t *name, char *prefix)
+{
+    size_t  len;
+
+    len = ngx_strlen(prefix);
+
+    return name->len > len
+           && ngx_strncmp(name->data, (u_char *) prefix, len) == 0;
 }
 
 
@@ -149,7 +210,7 @@ ngx_http_gateway_subrequest_drops(ngx_str_t *lowcase)
 
 
 ngx_int_t
-ngx_http_gateway_subrequests(ngx_http_request_t *r,
+ngx_http_gateway_subrequests(ngx_http_request_t *r, ngx_pool_t *pool,
     ngx_http_gateway_subrequests_t *s, ngx_array_t *variables)
 {
     ngx_str_t         lowcase;
@@ -159,7 +220,7 @@ ngx_http_gateway_subrequests(ngx_http_request_t *r,
 
     s->variables = variables;
 
-    s->empty = ngx_pcalloc(r->pool, sizeof(ngx_http_request_body_t));
+    s->empty = ngx_pcalloc(pool, sizeof(ngx_http_request_body_t));
     if (s->empty == NULL) {
         return NGX_ERROR;
     }
@@ -178,7 +239,7 @@ ngx_http_gateway_subrequests(ngx_http_request_t *r,
         n += part->nelts;
     }
 
-    s->headers = ngx_palloc(r->pool, (n + 1) * sizeof(ngx_table_elt_t));
+    s->headers = ngx_palloc(pool, (n + 1) * sizeof(ngx_table_elt_t));
     if (s->headers == NULL) {
         return NGX_ERROR;
     }

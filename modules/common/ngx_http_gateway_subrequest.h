@@ -62,13 +62,29 @@ typedef struct {
 } ngx_http_gateway_subrequest_t;
 
 
+/*
+ * Tells whether "r" is all that its main request is for, which runs no phases
+ * of its own, as those of messages of a WebSocket.
+ */
+
+#define ngx_http_gateway_subrequest_is_carried(r)                             \
+    ((r)->parent == (r)->main && (r)->main->write_event_handler == NULL)
+
+
 #pragma GCC visibility push(hidden)
 
 /*
+ * To be called in postconfiguration.  Returns NGX_OK, or NGX_ERROR when there
+ * is no memory.
+ */
+
+ngx_int_t ngx_http_gateway_subrequest_init(ngx_conf_t *cf);
+
+/*
  * Finds the variables whose values subrequests inherit, when they have one:
- * those of "set", and $request_id.  All others they find out by themselves,
- * since values may depend on the URI.  To be called when the configuration has
- * been read.
+ * those of "set", named captures, $request_id, and those of a token.  All
+ * others they find out by themselves, since values may depend on the URI.  To
+ * be called when the configuration has been read.
  *
  * Returns an array of indices made in cycle->pool, or NULL when there is no
  * memory.
@@ -85,12 +101,13 @@ ngx_array_t *ngx_http_gateway_subrequest_variables(ngx_cycle_t *cycle);
 ngx_uint_t ngx_http_gateway_subrequest_drops(ngx_str_t *lowcase);
 
 /*
- * Prepares "s" for the subrequests of "r", in r->pool: picks the header fields
+ * Prepares "s" for the subrequests of "r", in "pool": picks the header fields
  * that are passed on.  Returns NGX_OK, or NGX_ERROR when there is no memory.
  */
 
 ngx_int_t ngx_http_gateway_subrequests(ngx_http_request_t *r,
-    ngx_http_gateway_subrequests_t *s, ngx_array_t *variables);
+    ngx_pool_t *pool, ngx_http_gateway_subrequests_t *s,
+    ngx_array_t *variables);
 
 /*
  * Starts a subrequest; it runs as soon as posted requests do.  The handler of

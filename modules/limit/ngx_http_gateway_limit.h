@@ -19,6 +19,7 @@
 
 #include "../common/ngx_http_gateway_compat.h"
 #include "../common/ngx_http_gateway_problem.h"
+#include "../common/ngx_http_gateway_subrequest.h"
 #include "../common/ngx_http_gateway_variable.h"
 #include "../common/ngx_http_gateway_rate.h"
 #include "ngx_http_gateway_limit_table.h"

@@ -170,10 +170,10 @@ ngx_http_gateway_limit_precontent(ngx_http_request_t *r)
 
 
 /*
- * A zone is charged once for a main request: not for its subrequests, not
- * again after an internal redirect, and not when the handler is run once more
- * after a delay.  Nothing is charged before all keys, rates and costs are
- * known to be good.
+ * A zone is charged once for a main request, or for the one that it carries:
+ * not for their subrequests, not again after an internal redirect, and not
+ * when the handler is run once more after a delay.  Nothing is charged before
+ * all keys, rates and costs are known to be good.
  */
 
 static ngx_int_t
@@ -184,7 +184,9 @@ ngx_http_gateway_limit_handler(ngx_http_request_t *r, ngx_array_t *limits)
     ngx_http_gateway_limit_ctx_t     *ctx;
     ngx_http_gateway_limit_check_t  **first;
 
-    if (limits == NULL || r != r->main) {
+    if (limits == NULL
+        || (r != r->main && !ngx_http_gateway_subrequest_is_carried(r)))
+    {
         return NGX_DECLINED;
     }
 
@@ -247,7 +249,7 @@ ngx_http_gateway_limit_create_ctx(ngx_http_request_t *r)
 
     cln->handler = ngx_http_gateway_limit_cleanup;
 
-    ngx_http_set_ctx(r, ctx, ngx_http_gateway_limit_module);
+    ngx_http_set_ctx(r->main, ctx, ngx_http_gateway_limit_module);
 
     return ctx;
 }

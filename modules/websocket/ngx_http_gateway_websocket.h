@@ -33,6 +33,10 @@
 
 #define NGX_HTTP_GATEWAY_WEBSOCKET_UPGRADE_REQUIRED  426
 
+/* shorter messages do not become shorter */
+
+#define NGX_HTTP_GATEWAY_WEBSOCKET_MIN_DEFLATE  64
+
 /* how long the peers have to answer a Close frame, milliseconds */
 
 #define NGX_HTTP_GATEWAY_WEBSOCKET_CLOSE_TIMEOUT  2000
@@ -59,6 +63,11 @@
 #define NGX_HTTP_GATEWAY_WEBSOCKET_SEND_NONE      1
 #define NGX_HTTP_GATEWAY_WEBSOCKET_SEND_VALUE     2
 
+/* what a message that was not served does */
+
+#define NGX_HTTP_GATEWAY_WEBSOCKET_ERROR_MESSAGE  0
+#define NGX_HTTP_GATEWAY_WEBSOCKET_ERROR_CLOSE    1
+
 /* who closed */
 
 #define NGX_HTTP_GATEWAY_WEBSOCKET_BY_NOBODY      0
@@ -73,6 +82,8 @@ typedef struct ngx_http_gateway_websocket_pass_s
     ngx_http_gateway_websocket_pass_t;
 typedef struct ngx_http_gateway_websocket_link_s
     ngx_http_gateway_websocket_link_t;
+typedef struct ngx_http_gateway_websocket_session_s
+    ngx_http_gateway_websocket_session_t;
 
 
 /* of an origin, "scheme://" and the rest; with "any" a dot precedes the rest */
@@ -99,8 +110,21 @@ typedef struct {
 } ngx_http_gateway_websocket_field_t;
 
 
+/* messages whose JSON has "value" at "pointer" go to "uri" */
+
+typedef struct {
+    ngx_http_gateway_json_pointer_t  pointer;
+    ngx_str_t                    value;
+    ngx_http_complex_value_t     uri;
+} ngx_http_gateway_websocket_route_t;
+
+
 typedef struct {
     ngx_uint_t                   used;       /* by some location */
+    ngx_array_t                 *variables;  /* ngx_uint_t: whose values of
+                                                a handshake are kept */
+    ngx_uint_t                   ninherited; /* the first of these are for
+                                                messages, too */
 } ngx_http_gateway_websocket_main_conf_t;
 
 
@@ -118,6 +142,18 @@ typedef struct {
     ngx_http_complex_value_t    *send_value;
     ngx_http_gateway_json_pointer_t  *correlate;  /* NULL: off */
     ngx_array_t                 *fields;     /* ..._field_t */
+
+    ngx_http_complex_value_t    *serve;      /* NULL: not served */
+    ngx_http_complex_value_t    *connect;    /* NULL: nobody is asked, */
+    ngx_http_complex_value_t    *disconnect; /* or told */
+    ngx_array_t                 *routes;     /* ..._route_t, or NULL */
+    ngx_shm_zone_t              *zone;       /* of served ones, or NULL */
+    ngx_shm_zone_t              *push_zone;  /* NULL: nothing is pushed */
+    ngx_uint_t                   push_opcode;  /* 0: by Content-Type */
+    ngx_uint_t                   concurrency;
+    ngx_uint_t                   on_error;   /* ERROR_... */
+    ngx_uint_t                   max_queue;
+    ngx_uint_t                   events;     /* websocket-events */
 
     ngx_flag_t                   guard;
     size_t                       max_message;
@@ -147,6 +183,7 @@ typedef struct {
     unsigned                     send_set:1;
     unsigned                     limit_set:1;
     unsigned                     correlate_set:1;
+    unsigned                     format_set:1;
 } ngx_http_gateway_websocket_loc_conf_t;
 
 
@@ -167,6 +204,8 @@ typedef struct {
 
     ngx_http_gateway_websocket_guard_t  *guard;
     ngx_http_gateway_websocket_pass_t   *pass;
+    ngx_http_gateway_websocket_session_t  *session;
+    ngx_uint_t                   served;
 
     uint64_t                     messages_in;
     uint64_t                     messages_out;
@@ -207,7 +246,24 @@ void ngx_http_gateway_websocket_closed(ngx_http_gateway_websocket_ctx_t *ctx,
     ngx_uint_t code, ngx_uint_t by);
 
 
+/*
+ * Tells whether a text is one whole JSON text; "value" is it without the white
+ * space around it.
+ */
+
+ngx_uint_t ngx_http_gateway_websocket_is_json(u_char *data, size_t len,
+    ngx_str_t *value);
+
+
 /* ngx_http_gateway_websocket_options.c: directives with syntax of their own */
+
+/*
+ * Compiles a JSON pointer, or the name of a member.  Returns NGX_OK,
+ * NGX_DECLINED or NGX_ERROR.
+ */
+
+ngx_int_t ngx_http_gateway_websocket_pointer(ngx_conf_t *cf,
+    ngx_http_gateway_json_pointer_t *pointer, ngx_str_t *value);
 
 /* Compiles a value that may have variables. */
 
@@ -259,6 +315,22 @@ ngx_int_t ngx_http_gateway_websocket_add_variables(ngx_conf_t *cf);
  */
 
 void ngx_http_gateway_websocket_accept(ngx_str_t *key, u_char *accept);
+
+/*
+ * Checks a client's handshake, RFC 6455, section 4.2.1.  Returns NGX_OK,
+ * NGX_DECLINED when the request asks for no upgrade, or the status to answer
+ * with.
+ */
+
+ngx_int_t ngx_http_gateway_websocket_check_request(ngx_http_request_t *r);
+
+/*
+ * Refuses with 426 and the fields that belong to it, RFC 9110, section
+ * 15.5.22.  Returns the status.
+ */
+
+ngx_int_t ngx_http_gateway_websocket_upgrade_required(ngx_http_request_t *r,
+    char *detail);
 
 /*
  * Checks Origin.  Returns NGX_OK, or the status to answer with.

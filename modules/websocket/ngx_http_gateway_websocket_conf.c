@@ -12,6 +12,7 @@
 
 #include "ngx_http_gateway_websocket.h"
 #include "ngx_http_gateway_websocket_pass.h"
+#include "ngx_http_gateway_websocket_serve.h"
 
 
 static char *ngx_http_gateway_websocket_set_static(ngx_conf_t *cf,
@@ -216,6 +217,8 @@ ngx_http_gateway_websocket_create_loc_conf(ngx_conf_t *cf)
 
     conf->upstream.preserve_output = 1;
 
+    ngx_http_gateway_websocket_create_serve(conf);
+
     conf->guard = NGX_CONF_UNSET;
     conf->max_message = NGX_CONF_UNSET_SIZE;
     conf->max_frame = NGX_CONF_UNSET_SIZE;
@@ -279,6 +282,10 @@ ngx_http_gateway_websocket_merge_loc_conf(ngx_conf_t *cf, void *parent,
         conf->fields = prev->fields;
     }
 
+    if (ngx_http_gateway_websocket_merge_serve(cf, prev, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     ngx_conf_merge_value(conf->guard, prev->guard, 0);
     ngx_conf_merge_size_value(conf->max_message, prev->max_message, 65536);
 
@@ -308,6 +315,8 @@ ngx_http_gateway_websocket_merge_loc_conf(ngx_conf_t *cf, void *parent,
                                            ngx_http_gateway_websocket_module);
         wmcf->used = 1;
     }
+
+    ngx_http_gateway_websocket_merge_push(cf, prev, conf);
 
     if (ngx_http_gateway_websocket_merge_pass(cf, prev, conf) != NGX_OK) {
         return NGX_CONF_ERROR;

@@ -502,7 +502,7 @@ ngx_http_gateway_websocket_control(u_char *p, ngx_uint_t opcode, u_char *data,
     if (mask) {
         ngx_http_gateway_websocket_mask(p, data, len, mask, 0);
 
-    } else {
+    } else if (len) {
         ngx_memcpy(p, data, len);
     }
 

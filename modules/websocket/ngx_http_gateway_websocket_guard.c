@@ -17,10 +17,6 @@
 
 static ngx_int_t ngx_http_gateway_websocket_guard_refusal(
     ngx_http_request_t *r, ngx_int_t rc);
-static ngx_int_t ngx_http_gateway_websocket_guard_check(
-    ngx_http_request_t *r);
-static ngx_int_t ngx_http_gateway_websocket_guard_version(
-    ngx_http_request_t *r);
 static ngx_int_t ngx_http_gateway_websocket_guard_offers(
     ngx_http_request_t *r, ngx_http_gateway_websocket_guard_t *g);
 static ngx_int_t ngx_http_gateway_websocket_guard_protocols(
@@ -49,11 +45,13 @@ ngx_http_gateway_websocket_guard_handler(ngx_http_request_t *r)
 
     wlcf = ngx_http_get_module_loc_conf(r, ngx_http_gateway_websocket_module);
 
-    if (!wlcf->guard || wlcf->srv || wlcf->url || r != r->main) {
+    if (!wlcf->guard || wlcf->srv || wlcf->url || wlcf->serve
+        || r != r->main)
+    {
         return NGX_DECLINED;
     }
 
-    rc = ngx_http_gateway_websocket_guard_check(r);
+    rc = ngx_http_gateway_websocket_check_request(r);
 
     if (rc == NGX_OK) {
         rc = ngx_http_gateway_websocket_check_origin(r, wlcf);
@@ -111,135 +109,6 @@ ngx_http_gateway_websocket_guard_refusal(ngx_http_request_t *r, ngx_int_t rc)
     ctx->problem.status = 0;
 
     return NGX_DECLINED;
-}
-
-
-/* RFC 6455, section 4.2.1; returns NGX_DECLINED for any other request */
-
-static ngx_int_t
-ngx_http_gateway_websocket_guard_check(ngx_http_request_t *r)
-{
-    u_char      decoded[NGX_HTTP_GATEWAY_WEBSOCKET_KEY_LEN];
-    ngx_int_t   n;
-    ngx_str_t   upgrade, value, dst;
-
-    n = ngx_http_gateway_websocket_fields(r->pool, &r->headers_in.headers,
-                                          "sec-websocket-key", &value);
-    if (n == NGX_ERROR) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (r->http_version >= NGX_HTTP_VERSION_20) {
-
-        if (n == 0 && r->headers_in.upgrade == NULL
-            && ngx_http_gateway_websocket_fields(r->pool,
-                                                 &r->headers_in.headers,
-                                                 "sec-websocket-version",
-                                                 &value)
-               == 0)
-        {
-            return NGX_DECLINED;
-        }
-
-        return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
-                          "A WebSocket needs HTTP/1.1 here: the protocol of "
-                          "this connection has no way to upgrade.");
-    }
-
-    if (r->headers_in.upgrade == NULL) {
-        return NGX_DECLINED;
-    }
-
-    if (ngx_http_gateway_websocket_fields(r->pool, &r->headers_in.headers,
-                                          "upgrade", &upgrade)
-        != 1
-        || upgrade.len != 9
-        || ngx_strncasecmp(upgrade.data, (u_char *) "websocket", 9) != 0)
-    {
-        return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
-                                   "Only \"Upgrade: websocket\" is possible.");
-    }
-
-    if (r->method != NGX_HTTP_GET || r->http_version < NGX_HTTP_VERSION_11) {
-        return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
-                         "A WebSocket is opened with GET and HTTP/1.1.");
-    }
-
-    if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
-        return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
-                             "A WebSocket is opened without a request body.");
-    }
-
-    dst.data = decoded;
-
-    if (n != 1 || value.len != NGX_HTTP_GATEWAY_WEBSOCKET_KEY_LEN
-        || ngx_decode_base64(&dst, &value) != NGX_OK
-        || dst.len != 16)
-    {
-        return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
-                        "\"Sec-WebSocket-Key\" has to be there once, 16 bytes "
-                        "in base64.");
-    }
-
-    if (ngx_http_gateway_websocket_fields(r->pool, &r->headers_in.headers,
-                                          "connection", &value)
-        < 1
-        || !ngx_http_gateway_websocket_has_token(&value, "upgrade"))
-    {
-        return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
-                                  "There is no \"Connection: upgrade\".");
-    }
-
-    return ngx_http_gateway_websocket_guard_version(r);
-}
-
-
-/* section 4.4 */
-
-static ngx_int_t
-ngx_http_gateway_websocket_guard_version(ngx_http_request_t *r)
-{
-    ngx_int_t         n;
-    ngx_str_t         value;
-    ngx_table_elt_t  *h;
-
-    n = ngx_http_gateway_websocket_fields(r->pool, &r->headers_in.headers,
-                                          "sec-websocket-version", &value);
-
-    if (n == 1 && value.len == 2 && ngx_strncmp(value.data, "13", 2) == 0) {
-        return NGX_OK;
-    }
-
-    if (n != 1) {
-        return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
-                     "\"Sec-WebSocket-Version\" has to be there once.");
-    }
-
-    if (r->error_page) {
-        return ngx_http_gateway_websocket_refuse(r,
-                           NGX_HTTP_GATEWAY_WEBSOCKET_UPGRADE_REQUIRED,
-                           "Only version 13 of the protocol is spoken here.");
-    }
-
-    h = ngx_http_gateway_push_header(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_str_set(&h->key, "Sec-WebSocket-Version");
-    ngx_str_set(&h->value, "13");
-
-    h = ngx_http_gateway_push_header(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_str_set(&h->key, "Upgrade");
-    ngx_str_set(&h->value, "websocket");
-
-    return ngx_http_gateway_websocket_refuse(r,
-                           NGX_HTTP_GATEWAY_WEBSOCKET_UPGRADE_REQUIRED,
-                           "Only version 13 of the protocol is spoken here.");
 }
 
 

@@ -15,6 +15,8 @@
 #include <ngx_sha1.h>
 
 
+static ngx_int_t ngx_http_gateway_websocket_check_version(
+    ngx_http_request_t *r);
 static ngx_uint_t ngx_http_gateway_websocket_is_origin(
     ngx_http_gateway_websocket_origin_t *origin, ngx_str_t *value);
 static ngx_int_t ngx_http_gateway_websocket_parse_time(ngx_str_t *value,
@@ -39,6 +41,154 @@ ngx_http_gateway_websocket_accept(ngx_str_t *key, u_char *accept)
     dst.data = accept;
 
     ngx_encode_base64(&dst, &src);
+}
+
+
+ngx_int_t
+ngx_http_gateway_websocket_check_request(ngx_http_request_t *r)
+{
+    u_char      decoded[NGX_HTTP_GATEWAY_WEBSOCKET_KEY_LEN];
+    ngx_int_t   n;
+    ngx_str_t   upgrade, value, dst;
+
+    n = ngx_http_gateway_websocket_fields(r->pool, &r->headers_in.headers,
+                                          "sec-websocket-key", &value);
+    if (n == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (r->http_version >= NGX_HTTP_VERSION_20) {
+
+        if (n == 0 && r->headers_in.upgrade == NULL
+            && ngx_http_gateway_websocket_fields(r->pool,
+                                                 &r->headers_in.headers,
+                                                 "sec-websocket-version",
+                                                 &value)
+               == 0)
+        {
+            return NGX_DECLINED;
+        }
+
+        return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
+                          "A WebSocket needs HTTP/1.1 here: the protocol of "
+                          "this connection has no way to upgrade.");
+    }
+
+    if (r->headers_in.upgrade == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_gateway_websocket_fields(r->pool, &r->headers_in.headers,
+                                          "upgrade", &upgrade)
+        != 1
+        || upgrade.len != 9
+        || ngx_strncasecmp(upgrade.data, (u_char *) "websocket", 9) != 0)
+    {
+        return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
+                                   "Only \"Upgrade: websocket\" is possible.");
+    }
+
+    if (r->method != NGX_HTTP_GET || r->http_version < NGX_HTTP_VERSION_11) {
+        return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
+                         "A WebSocket is opened with GET and HTTP/1.1.");
+    }
+
+    if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
+        return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
+                             "A WebSocket is opened without a request body.");
+    }
+
+    dst.data = decoded;
+
+    if (n != 1 || value.len != NGX_HTTP_GATEWAY_WEBSOCKET_KEY_LEN
+        || ngx_decode_base64(&dst, &value) != NGX_OK
+        || dst.len != 16)
+    {
+        return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
+                        "\"Sec-WebSocket-Key\" has to be there once, 16 bytes "
+                        "in base64.");
+    }
+
+    if (ngx_http_gateway_websocket_fields(r->pool, &r->headers_in.headers,
+                                          "connection", &value)
+        < 1
+        || !ngx_http_gateway_websocket_has_token(&value, "upgrade"))
+    {
+        return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
+                                  "There is no \"Connection: upgrade\".");
+    }
+
+    return ngx_http_gateway_websocket_check_version(r);
+}
+
+
+/* section 4.4 */
+
+static ngx_int_t
+ngx_http_gateway_websocket_check_version(ngx_http_request_t *r)
+{
+    ngx_int_t         n;
+    ngx_str_t         value;
+    ngx_table_elt_t  *h;
+
+    n = ngx_http_gateway_websocket_fields(r->pool, &r->headers_in.headers,
+                                          "sec-websocket-version", &value);
+
+    if (n == 1 && value.len == 2 && ngx_strncmp(value.data, "13", 2) == 0) {
+        return NGX_OK;
+    }
+
+    if (n != 1) {
+        return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
+                     "\"Sec-WebSocket-Version\" has to be there once.");
+    }
+
+    if (r->error_page) {
+        return ngx_http_gateway_websocket_refuse(r,
+                           NGX_HTTP_GATEWAY_WEBSOCKET_UPGRADE_REQUIRED,
+                           "Only version 13 of the protocol is spoken here.");
+    }
+
+    h = ngx_http_gateway_push_header(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_set(&h->key, "Sec-WebSocket-Version");
+    ngx_str_set(&h->value, "13");
+
+    return ngx_http_gateway_websocket_upgrade_required(r,
+                           "Only version 13 of the protocol is spoken here.");
+}
+
+
+ngx_int_t
+ngx_http_gateway_websocket_upgrade_required(ngx_http_request_t *r,
+    char *detail)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_http_gateway_push_header(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_set(&h->key, "Upgrade");
+    ngx_str_set(&h->value, "websocket");
+
+    /* beside core's own, RFC 9110, section 7.8 */
+
+    h = ngx_http_gateway_push_header(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_set(&h->key, "Connection");
+    ngx_str_set(&h->value, "upgrade");
+
+    return ngx_http_gateway_websocket_refuse(r,
+                           NGX_HTTP_GATEWAY_WEBSOCKET_UPGRADE_REQUIRED,
+                           detail);
 }
 
 

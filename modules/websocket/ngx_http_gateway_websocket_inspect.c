@@ -417,27 +417,13 @@ static ngx_int_t
 ngx_http_gateway_websocket_charge(ngx_http_gateway_websocket_guard_t *g,
     ngx_http_gateway_websocket_flow_t *flow)
 {
-    int64_t                   now, tat;
-    ngx_http_gateway_rate_t  *rate;
-
-    rate = g->conf->limit;
-
-    if (rate == NULL || flow != &g->in) {
+    if (g->conf->limit == NULL || flow != &g->in) {
         return NGX_OK;
     }
 
-    now = (int64_t) ngx_current_msec * 1000;
-
-    tat = ngx_max(g->tat, now)
-          + ngx_http_gateway_rate_charge_time(rate, 1, &g->fraction);
-
-    if (tat - now > rate->capacity) {
-        return NGX_DECLINED;
-    }
-
-    g->tat = tat;
-
-    return NGX_OK;
+    return ngx_http_gateway_rate_charge(g->conf->limit,
+                                        (int64_t) ngx_current_msec * 1000,
+                                        &g->tat, &g->fraction);
 }
 
 

@@ -14,6 +14,7 @@
 
 #include "ngx_http_gateway_websocket.h"
 #include "ngx_http_gateway_websocket_pass.h"
+#include "ngx_http_gateway_websocket_serve.h"
 
 
 static ngx_int_t ngx_http_gateway_websocket_header_filter(
@@ -22,6 +23,7 @@ static ngx_int_t ngx_http_gateway_websocket_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_int_t ngx_http_gateway_websocket_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_gateway_websocket_init_process(ngx_cycle_t *cycle);
+static void ngx_http_gateway_websocket_exit_process(ngx_cycle_t *cycle);
 
 
 static ngx_conf_bitmask_t  ngx_http_gateway_websocket_next_upstream[] = {
@@ -95,6 +97,69 @@ static ngx_command_t  ngx_http_gateway_websocket_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
       ngx_http_gateway_websocket_set_field,
       NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("gateway_websocket_serve"),
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_HTTP_LMT_CONF|NGX_CONF_TAKE123,
+      ngx_http_gateway_websocket_set_serve,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("gateway_websocket_route"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE3,
+      ngx_http_gateway_websocket_set_route,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("gateway_websocket_connect"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_gateway_websocket_set_told,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_gateway_websocket_loc_conf_t, connect),
+      NULL },
+
+    { ngx_string("gateway_websocket_disconnect"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_gateway_websocket_set_told,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_gateway_websocket_loc_conf_t, disconnect),
+      NULL },
+
+    { ngx_string("gateway_websocket_concurrency"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_gateway_websocket_set_count,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_gateway_websocket_loc_conf_t, concurrency),
+      NULL },
+
+    { ngx_string("gateway_websocket_on_error"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_gateway_websocket_set_on_error,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("gateway_websocket_max_queue"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_gateway_websocket_set_count,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_gateway_websocket_loc_conf_t, max_queue),
+      NULL },
+
+    { ngx_string("gateway_websocket_push"),
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_HTTP_LMT_CONF|NGX_CONF_TAKE12,
+      ngx_http_gateway_websocket_set_push,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("gateway_websocket_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_gateway_websocket_set_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 
@@ -377,7 +442,7 @@ ngx_module_t  ngx_http_gateway_websocket_module = {
     ngx_http_gateway_websocket_init_process, /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_http_gateway_websocket_exit_process, /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -456,6 +521,7 @@ ngx_http_gateway_websocket_header_filter(ngx_http_request_t *r)
 {
     ngx_int_t                               rc;
     ngx_http_gateway_websocket_ctx_t       *ctx;
+    ngx_http_gateway_websocket_exchange_t  *x;
     ngx_http_gateway_websocket_loc_conf_t  *wlcf;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_gateway_websocket_module);
@@ -464,6 +530,12 @@ ngx_http_gateway_websocket_header_filter(ngx_http_request_t *r)
         && ngx_http_gateway_websocket_pass_is_opening(r, ctx->pass))
     {
         return ngx_http_gateway_websocket_pass_answer(r, ctx->pass);
+    }
+
+    x = ngx_http_gateway_websocket_get_exchange(r);
+
+    if (x) {
+        return ngx_http_gateway_websocket_exchange_header(x, r);
     }
 
     if (r->upstream
@@ -504,9 +576,24 @@ ngx_http_gateway_websocket_header_filter(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_gateway_websocket_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
-    ngx_http_gateway_websocket_ctx_t  *ctx;
+    ngx_http_gateway_websocket_ctx_t       *ctx;
+    ngx_http_gateway_websocket_exchange_t  *x;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_gateway_websocket_module);
+
+    if (ctx && ctx->pass
+        && ngx_http_gateway_websocket_pass_is_opening(r, ctx->pass))
+    {
+        /* the flush of a header that has not been sent */
+
+        return NGX_OK;
+    }
+
+    x = ngx_http_gateway_websocket_get_exchange(r);
+
+    if (x) {
+        return ngx_http_gateway_websocket_exchange_body(x, r, in);
+    }
 
     if (ctx == NULL) {
         return ngx_http_next_body_filter(r, in);
@@ -516,13 +603,6 @@ ngx_http_gateway_websocket_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
         && ngx_http_gateway_websocket_tunnel_is_ready(ctx->guard))
     {
         return ngx_http_gateway_websocket_guard_start(r, in);
-    }
-
-    if (ctx->pass && ngx_http_gateway_websocket_pass_is_opening(r, ctx->pass))
-    {
-        /* the flush of a header that has not been sent */
-
-        return NGX_OK;
     }
 
     in = ngx_http_gateway_problem_body(r, &ctx->problem, in);
@@ -547,6 +627,12 @@ ngx_http_gateway_websocket_init(ngx_conf_t *cf)
 
     if (!wmcf->used) {
         return NGX_OK;
+    }
+
+    if (ngx_http_gateway_websocket_check_zones(cf) != NGX_OK
+        || ngx_http_gateway_subrequest_init(cf) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
@@ -586,6 +672,28 @@ ngx_http_gateway_websocket_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_gateway_websocket_table_init();
+    ngx_http_gateway_websocket_tell_init();
 
-    return ngx_http_gateway_websocket_drain_init(cycle);
+    if (ngx_http_gateway_websocket_profile_variables(cycle, wmcf) != NGX_OK
+        || ngx_http_gateway_websocket_exchange_init_process(cycle) != NGX_OK
+        || ngx_http_gateway_websocket_drain_init(cycle) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_gateway_websocket_zone_init_process(cycle);
+}
+
+
+static void
+ngx_http_gateway_websocket_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_gateway_websocket_main_conf_t  *wmcf;
+
+    wmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                           ngx_http_gateway_websocket_module);
+
+    if (wmcf && wmcf->used) {
+        ngx_http_gateway_websocket_zone_exit_process(cycle);
+    }
 }

@@ -14,8 +14,6 @@
 
 static char *ngx_http_gateway_websocket_reply_end(ngx_conf_t *cf,
     ngx_http_gateway_websocket_reply_t *reply, ngx_str_t *value);
-static ngx_int_t ngx_http_gateway_websocket_pointer(ngx_conf_t *cf,
-    ngx_http_gateway_json_pointer_t *pointer, ngx_str_t *value);
 static char *ngx_http_gateway_websocket_parse_origin(ngx_conf_t *cf,
     ngx_http_gateway_websocket_origin_t *origin, ngx_str_t *value);
 
@@ -142,9 +140,7 @@ invalid:
 }
 
 
-/* a JSON pointer, or the name of a member */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_gateway_websocket_pointer(ngx_conf_t *cf,
     ngx_http_gateway_json_pointer_t *pointer, ngx_str_t *value)
 {

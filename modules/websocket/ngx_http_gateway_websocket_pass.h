@@ -246,14 +246,6 @@ ngx_int_t ngx_http_gateway_websocket_reply_flush(
 void ngx_http_gateway_websocket_reply_ping(
     ngx_http_gateway_websocket_pass_t *pass);
 
-/*
- * Tells whether a text is one whole JSON text; "value" is it without the white
- * space around it.
- */
-
-ngx_uint_t ngx_http_gateway_websocket_is_json(u_char *data, size_t len,
-    ngx_str_t *value);
-
 /* There are no more messages, and the service, or time, has ended them. */
 
 void ngx_http_gateway_websocket_reply_end(
@@ -440,11 +432,6 @@ void ngx_http_gateway_websocket_table_busy(
     ngx_http_gateway_websocket_link_t *link);
 
 #pragma GCC visibility pop
-
-
-/* shorter messages do not become shorter */
-
-#define NGX_HTTP_GATEWAY_WEBSOCKET_MIN_DEFLATE  64
 
 
 #endif /* _NGX_HTTP_GATEWAY_WEBSOCKET_PASS_H_INCLUDED_ */

@@ -104,7 +104,9 @@ ngx_http_gateway_websocket_messages_variable(ngx_http_request_t *r,
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_gateway_websocket_module);
 
-    if (ctx == NULL || (ctx->guard == NULL && ctx->pass == NULL)) {
+    if (ctx == NULL
+        || (ctx->guard == NULL && ctx->pass == NULL && !ctx->served))
+    {
         v->not_found = 1;
         return NGX_OK;
     }

@@ -232,7 +232,26 @@ part three /two?x=3 select=/uri;
 
 
 
-=== TEST 12: "set" in a part's location does not change the whole
+=== TEST 12: named captures are those of the whole
+--- server
+location /one { proxy_pass http://backend/$word/$other; }
+location /two {
+    rewrite ^/two/(?<other>[a-z]+)$ /two/$other/$word break;
+    proxy_pass http://backend;
+}
+--- lines
+rewrite ^/(?<word>[a-z]+)$ $uri break;
+--- parts
+part one /one select=/uri;
+part two /two/mine select=/uri;
+part three /one?<two> select=/uri;
+--- requests eval
+[ [ 'what no part can find out' => '{"one":"/t/","two":"/two/mine/t",'
+    . '"three":"/t/"}' ] ]
+
+
+
+=== TEST 13: "set" in a part's location does not change the whole
 --- server
 location /one { set $x one; proxy_pass http://backend/$x/$y; }
 location /two { set $y two; proxy_pass http://backend/$x/$y; }

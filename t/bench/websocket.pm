@@ -12,7 +12,8 @@ use Time::HiRes qw(sleep);
 
 use Bench::Gateway;
 use Bench::Measure;
-use Bench::Process qw(alive capture free_port read_file start stop);
+use Bench::Process qw(capture stop);
+use Bench::Sockets qw(dirty post request side sockets);
 
 use constant {
     MODULE  => 'ngx_http_gateway_websocket_module',
@@ -35,94 +36,10 @@ use constant {
 };
 
 my $bench;
-my $echo;
-
-
-# The service beside the load, ws_echo.c.  A fresh one has a port of its own:
-# where each request takes a connection, those that were closed lately are
-# in nobody's way then.
-
-sub service {
-    my ($fresh) = @_;
-
-    if ($echo && ($fresh || !alive($echo->{pid}))) {
-        stop($echo->{pid});
-        undef $echo;
-    }
-
-    return $echo->{port} if $echo;
-
-    my $program = $bench->compiled('ws_echo', '-lcrypto');
-    my $port = free_port();
-    my $pid = start(cpu => $bench->{load_cpu},
-        log => "$bench->{work}/ws_echo.log",
-        command => [@{ $bench->{awake} }, $program, $port]);
-
-    $echo = { pid => $pid, port => $port };
-
-    for (1 .. 500) {
-        return $port if IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-            PeerPort => $port, Proto => 'tcp', Timeout => 1);
-        last if !alive($pid);
-        sleep 0.01;
-    }
-    die "bench: ws_echo does not listen:\n"
-        . read_file("$bench->{work}/ws_echo.log");
-}
-
-
-# A request of Bench: ws_load.c sends it.
-
-sub request {
-    my ($mode, $size, $path) = @_;
-
-    return {
-        path => $path || '/',
-        load => sub {
-            my ($gateway, $limit, $connections) = @_;
-            my ($status, $report) = capture($bench->{load_cpu},
-                @{ $bench->{awake} }, $bench->compiled('ws_load', '-lz'),
-                $mode, $gateway->{port}, $path || '/', $size, $connections,
-                $limit);
-            my ($answered) = $report =~ /^answered (\d+) /m;
-
-            die "bench: $gateway->{name}: ws_load reports:\n$report"
-                if $status != 0 || !$answered;
-
-            return $answered;
-        },
-    };
-}
-
-
-sub side {
-    my ($content, %more) = @_;
-
-    return {
-        modules => $more{modules},
-        http    => sub {
-            my $port = service($more{fresh});
-            my $keepalive = $more{keepalive} ? <<'END' : '';
-        keepalive 256;
-        keepalive_requests 1000000000;
-        keepalive_timeout 600s;
-END
-            return <<"END";
-    upstream service {
-        server 127.0.0.1:$port;
-$keepalive    }
-
-    proxy_http_version 1.1;
-END
-        },
-        location => $more{location},
-        content  => $content,
-    };
-}
 
 
 sub tunnel {
-    return side(<<'END', @_);
+    return side($bench, <<'END', @_);
 proxy_pass http://service;
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection upgrade;
@@ -137,17 +54,9 @@ sub guard {
 }
 
 
-sub post {
-    return side(<<'END', keepalive => 1);
-proxy_pass http://service;
-            proxy_set_header Connection "";
-END
-}
-
-
 sub own {
     my ($content, %more) = @_;
-    return side("gateway_websocket_pass ws://service;$content",
+    return side($bench, "gateway_websocket_pass ws://service;$content",
         modules => [MODULE], %more);
 }
 
@@ -180,14 +89,13 @@ sub held {
     my ($side) = @_;
     my $gateway = Bench::Gateway->gateway($bench, 'idle', $side,
         worker_connections => 4 * SOCKETS);
-    my $load = $bench->compiled('ws_load', '-lz');
 
     # what the first sockets bring is nothing that each of them has
-    stop(sockets($gateway, $load, 10));
+    stop(sockets($bench, $gateway, 10, SIZE));
     sleep 0.1;
 
     my $before = dirty($gateway);
-    my $pid = sockets($gateway, $load, SOCKETS);
+    my $pid = sockets($bench, $gateway, SOCKETS, SIZE);
     my $growth = (dirty($gateway) - $before) / SOCKETS;
 
     stop($pid);
@@ -196,40 +104,11 @@ sub held {
 }
 
 
-sub sockets {
-    my ($gateway, $load, $count) = @_;
-    my $log = "$gateway->{dir}/sockets.log";
-
-    unlink $log;
-
-    my $pid = start(cpu => $bench->{load_cpu}, log => $log,
-        command => [$load, 'idle', $gateway->{port}, '/', SIZE, $count, 0]);
-
-    for (1 .. 1500) {
-        return $pid if -f $log && read_file($log) =~ /^ready$/m;
-        last if !alive($pid);
-        sleep 0.01;
-    }
-    die "bench: $count idle sockets: ws_load reports:\n" . read_file($log);
-}
-
-
-# Private_Dirty, in bytes.
-
-sub dirty {
-    my ($gateway) = @_;
-    my ($kb) = read_file("/proc/$gateway->{worker}/smaps_rollup")
-        =~ /^Private_Dirty:\s*(\d+) kB/m;
-
-    return $kb * 1024;
-}
-
-
 # A stream is read as fast as it comes, but for moments at which nothing is
 # read until the worker has come to a stand and its memory is looked at.
 
 my $stream = sub {
-    my $gateway = Bench::Gateway->gateway($bench, 'stream', side(
+    my $gateway = Bench::Gateway->gateway($bench, 'stream', side($bench,
         'gateway_websocket_pass ws://service/tick/' . TICKS . '/' . TICK . ";\n"
         . "            gateway_websocket_reply sse;\n", modules => [MODULE]));
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
@@ -367,22 +246,22 @@ sub {
 
     return (
         beside('guard', SIZE . ' bytes and back, beside the tunnel',
-            request('ws', SIZE), tunnel(), guard(), 1.15),
+            request($bench, 'ws', SIZE), tunnel(), guard(), 1.15),
         beside('guard_4k', 'likewise, 4,000 bytes',
-            request('ws', 4000), tunnel(), guard()),
+            request($bench, 'ws', 4000), tunnel(), guard()),
         beside('guard_deflate', 'likewise, ' . SIZE . ' bytes, compressed',
-            request('deflate', SIZE), tunnel(),
+            request($bench, 'deflate', SIZE), tunnel(),
             guard('gateway_websocket_deflate on;')),
 
         { name => 'guard_idle', title => SOCKETS . ' sockets that wait',
           run => $idle, needs => [MODULE] },
 
         beside('correlated', 'POST by way of one socket, beside a proxied POST',
-            request('post', SIZE), post(),
+            request($bench, 'post', SIZE), post($bench),
             own('gateway_websocket_correlate /id;'), 1.2),
         beside('pass', 'POST and a socket for each, beside a connection each',
-            request('post', SIZE), side('proxy_pass http://service;',
-                                        fresh => 1),
+            request($bench, 'post', SIZE),
+            side($bench, 'proxy_pass http://service;', fresh => 1),
             own('', fresh => 1), 1.5),
 
         { name => 'sse_memory', title => 'a stream of a million messages',

@@ -12,9 +12,11 @@
  *         GET /tick/COUNT/SIZE with "Upgrade" gets COUNT text messages of
  *         SIZE bytes as fast as they are read, numbered from 1, and a close.
  *
- *         Any other request is answered with the body that it had; the
- *         connection is kept unless the request is of HTTP/1.0 or says
- *         "Connection: close".
+ *         Any other request is answered with the body that it had, as JSON,
+ *         or as application/websocket-events if it is that: then an OPEN is
+ *         accepted and a message comes back; a POST of /events has to be
+ *         that.  The connection is kept unless the request is of HTTP/1.0 or
+ *         says "Connection: close".
  *
  * It reads from a connection only when all that it said there is sent.
  */
@@ -47,6 +49,7 @@
 #define PING    0x9
 #define PONG    0xa
 
+#define EVENTS_TYPE  "application/websocket-events"
 #define GUID    "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -274,7 +277,7 @@ receive(connection_t *c)
 static size_t
 request(connection_t *c, char *from, size_t len)
 {
-    char    *end, *length, *key, saved;
+    char    *end, *length, *key, *type, saved;
     size_t   n;
 
     end = memmem(from, len, "\r\n\r\n", 4);
@@ -291,7 +294,7 @@ request(connection_t *c, char *from, size_t len)
 
     key = strcasestr(from, "\r\nSec-WebSocket-Key: ");
 
-    if (key != NULL) {
+    if (key != NULL && strncmp(from, "GET ", 4) == 0) {
         upgrade(c, from, key + sizeof("\r\nSec-WebSocket-Key: ") - 1);
         end[-1] = saved;
         return n;
@@ -318,12 +321,22 @@ request(connection_t *c, char *from, size_t len)
         c->last = 1;
     }
 
+    type = strcasestr(from, "\r\nContent-Type: " EVENTS_TYPE)
+           ? EVENTS_TYPE : "application/json";
+
+    if (strncmp(from, "POST /events ", 13) == 0 && type[12] != 'w') {
+        c->last = 1;
+        c->rest = 0;
+        return len;
+    }
+
     end[-1] = saved;
 
     c->out_len += (size_t) snprintf(c->out + c->out_len, HEAD,
                                     "HTTP/1.1 200 OK\r\n"
-                                    "Content-Type: application/json\r\n"
+                                    "Content-Type: %s\r\n"
                                     "Content-Length: %llu\r\n%s\r\n",
+                                    type,
                                     (unsigned long long) c->rest,
                                     c->last ? "Connection: close\r\n" : "");
 

@@ -10,10 +10,11 @@
  *         deflate: one such message, compressed with permessage-deflate.
  *         post: requests with such messages as bodies.
  *
- *     ws_load idle PORT PATH SIZE CONNECTIONS 0
+ *     ws_load idle PORT PATH SIZE CONNECTIONS ATONCE
  *     ready
  *
  *         Sockets with one message each that was echoed, until it is killed.
+ *         ATONCE of them at most wait for an echo; 0: all of them.
  *
  * The first thing that goes wrong is an error, and the last one.
  */
@@ -111,7 +112,7 @@ static size_t        request_head_len;
 int
 main(int argc, char **argv)
 {
-    int                  i, n;
+    int                  i, n, atonce, nstarted;
     char                *unit;
     int64_t              begun;
     connection_t        *connections;
@@ -156,20 +157,25 @@ main(int argc, char **argv)
 
     begun = now();
     count = strtoul(argv[6], &unit, 10);
+    atonce = nconnections;
 
     if (*unit == 's') {
         until = begun + (int64_t) count * 1000000000;
         count = UINT64_MAX;
 
     } else if (mode == IDLE) {
+        atonce = count ? (int) count : nconnections;
         count = (uint64_t) nconnections;
     }
 
-    for (i = 0; i < nconnections; i++) {
-        start(&connections[i], i);
-    }
+    nstarted = 0;
 
     do {
+        while (nstarted < nconnections && nbusy < atonce) {
+            start(&connections[nstarted], nstarted);
+            nstarted++;
+        }
+
         n = epoll_wait(epoll, events, EVENTS, PATIENCE);
 
         if (n == 0) {
@@ -181,7 +187,7 @@ main(int argc, char **argv)
             event(events[i].data.ptr);
         }
 
-    } while (nbusy);
+    } while (nbusy || nstarted < nconnections);
 
     if (mode == IDLE) {
         printf("ready\n");

@@ -11,6 +11,7 @@ use lib "$FindBin::Bin/../lib";
 use File::Basename qw( basename );
 use File::Path qw( make_path );
 use NgxGatewayDocs;
+use NgxGatewayWebSocket;
 use Test::More;
 
 need_nginx();
@@ -59,6 +60,11 @@ for my $file (glob "$ROOT/conf.example/*.conf") {
         is(get("$url/chat/", upgrade => 'websocket', connection => 'upgrade')
                ->{status}, 401, 'a WebSocket asks for a token');
 
+        is(get("$url/rooms", upgrade => 'websocket', connection => 'upgrade')
+               ->{status}, 401, 'and so does one that is served');
+        is(post("http://127.0.0.1:$ports{8086}/push/groups/lobby", 'hello')
+               ->{content}, qq({"reached":0}\n), 'nobody is there to be told');
+
         my @searches = map { get("$url/catalog/search/")->{status} } 1 .. 4;
 
         is("@searches", '200 200 200 429', 'nor is everything at once');
@@ -68,7 +74,7 @@ for my $file (glob "$ROOT/conf.example/*.conf") {
         nginx_stop($pid);
         my @lines = split /\n/, slurp("$dir/build/gateway_access.log");
 
-        is(scalar @lines, 11, 'one line is logged for each request');
+        is(scalar @lines, 13, 'one line is logged for each request');
 
         # Two workers may have written them in another order.
 
@@ -79,6 +85,21 @@ for my $file (glob "$ROOT/conf.example/*.conf") {
              'the log has the status of the token');
         like($limited, qr/"limit":"rejected","zone":"search"/,
              'and that of the limit');
+    }
+
+    if ($name eq 'chat') {
+        my $url = "http://127.0.0.1:$ports{8090}";
+
+        like(get("$url/")->{content}, qr/new WebSocket/, 'a page');
+        is(NgxGatewayWebSocket->new($ports{8090}, uri => '/chat?name=ann')
+               ->status(), 502, 'without the service nobody gets in');
+        is(get("$url/chat?name=ann")->{status}, 426, 'nor without WebSocket');
+        is(get("$url/_chat/connect?name=ann")->{status}, 404,
+           'the service is nobody else\'s');
+        is(get("$url/push/groups/lobby")->{status}, 404,
+           'clients do not push');
+        is(get("http://127.0.0.1:$ports{8091}/push/groups/lobby")->{content},
+           qq({"group":"lobby","connections":0}\n), 'the service can');
     }
 
     nginx_stop($pid);

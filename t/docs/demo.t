@@ -46,7 +46,7 @@ like($output, qr/^Port $taken .* is taken/m, 'and says so');
 my @statuses = $output =~ /^    (\d{3}) /mg;
 
 is("@statuses", '200 401 200 200 401 401 403 200 403 200 200 200 429 200 200 '
-   . '200 200 101 401 200 401 200 502 200 502 200', 'the answers');
+   . '200 200 101 401 101 101 200 401 200 502 200 502 200', 'the answers');
 like($output, qr/"user":"alice"/, 'the service is told who calls');
 unlike($output, qr/"user":"root"/, "a client's X-User is replaced");
 like($output, qr/WWW-Authenticate: Bearer realm="api"$/m,
@@ -86,6 +86,15 @@ like($output, qr/^\ {4}101\ .*\n\ {4}>\ hello\n
                  \ {4}<\ Close\ 1009\ message\ beyond/mx,
      'a WebSocket that is closed for a message that is too large');
 
+like($output, qr/^\ {4}101\ .*\n\ {4}>\ hello\n
+                 \ {4}<\ \{"id":"[0-9a-f]{32}",.*"hello","user":"alice"\}\n
+                 \ {4}>\ \{"action":"leave"\}\n\ {4}<\ you\ left\n
+                 \ {4}<\ Close\ 1000\ goodbye$/mx,
+     'a WebSocket whose service speaks HTTP');
+like($output, qr/^\ {4}\$\ curl\ .*\n\ {4}\{"reached":1\}\n\ {4}<\ to\ you\n
+                 \ {4}\$\ curl\ .*\n\ {4}\{"reached":1\}\n\ {4}<\ to\ all$/mx,
+     'what is pushed to it');
+
 # The lines that are shown, repeated when the bucket of searches is full again.
 
 SKIP: {
@@ -98,7 +107,8 @@ SKIP: {
 
     my @first = map { /^(.*)$/m } map { scalar `cd $ROOT && $_` } @talks;
 
-    is("@first", '101 Switching Protocols 401 Unauthorized',
+    is("@first", join(' ', '101 Switching Protocols 401 Unauthorized',
+                        ('101 Switching Protocols') x 2),
        'the lines for WebSockets give the same answers');
 
     @statuses = grep { $_ != 101 } @statuses;
@@ -135,7 +145,8 @@ my ($pid) = slurp("$dir/gateway.pid") =~ /(\d+)/;
 like(`$demo stop`, qr/has stopped/, 'it stops');
 is(-e "/proc/$pid/cmdline" ? slurp("/proc/$pid/cmdline") : '', '',
    'nothing is left');
-ok(!-e "$dir/live.pid", 'nor of the service that is a process of its own');
+ok(!-e "$dir/live.pid" && !-e "$dir/rooms.pid",
+   'nor of the services that are processes of their own');
 like(`$demo stop`, qr/does not run/, 'a second stop says so');
 
 # In the foreground, until Ctrl-C.

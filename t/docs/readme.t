@@ -10,13 +10,15 @@ use lib "$FindBin::Bin/../lib";
 
 use NgxGatewayDocs;
 use NgxGatewayJWT;
+use NgxGatewayServe;
+use NgxGatewayWebSocket;
 use NgxGatewayWebSocketBackend;
 use Test::More;
 
 need_nginx();
 
 my ($example) = grep { $_->{context} eq 'main' } examples('README.md');
-my ($port, $service) = free_ports(2);
+my ($port, $service, $push) = free_ports(3);
 my $dir = work_dir();
 my $prices = NgxGatewayWebSocketBackend->new(
     '/prices/' => sub {
@@ -31,10 +33,16 @@ my $prices = NgxGatewayWebSocketBackend->new(
     },
 );
 my $prices_port = $prices->port();
-my $text = complete('main', $example->{text}, $port, $service);
+my $live = NgxGatewayServe->new(answer => sub {
+    return $_[0]{event} eq 'connect' ? 'status=204' : undef;
+});
+my $live_port = $live->port();
+my $text = complete('main', $example->{text} =~ s/\b8081\b/$push/r, $port,
+                    $service);
 
 $text =~ s/(\bupstream\s+prices\s+\{\s+server\s+127\.0\.0\.1:)\d+/$1$prices_port/
     or die "there is no upstream of the prices\n";
+$text =~ s{http://orders/live/}{http://127.0.0.1:$live_port/};
 
 # A service that answers with the user that it was told, in place of the
 # reader's.
@@ -134,6 +142,25 @@ is(get("$url/prices/", authorization => 'Bearer ' . jwt(),
        accept => 'text/event-stream')->{content},
    qq(data: {"asked":"none","price":1}\n\ndata: {"asked":"none","price":2}\n\n),
    'a stream of all');
+
+my $ws = NgxGatewayWebSocket->new($port, uri => '/live');
+
+is($ws->status(), 401, 'a WebSocket needs a token, too');
+
+$ws = NgxGatewayWebSocket->open($port, uri => '/live', headers => [
+          Authorization => 'Bearer ' . jwt() ]);
+$ws->send_text('hello');
+is($ws->read_text(), 'hello', 'a message is a request');
+
+my $request = $live->last('/messages');
+
+is($live->header($request, 'X-User'), 'alice', 'by this user');
+is(HTTP::Tiny->new(proxy => undef, http_proxy => undef)->post(
+       "http://127.0.0.1:$push/push/$request->{cid}",
+       { headers => { 'content-type' => 'text/plain' },
+         content => 'news' })->{content}, qq({"reached":1}\n), 'a push');
+is($ws->read_text(), 'news', 'comes');
+$ws->disconnect();
 
 $answer = get("$url/");
 

@@ -103,6 +103,15 @@ recipe('Example', sub {
     is(NgxGatewayWebSocket->new($port, uri => '/chat/',
            headers => [ 'Sec-WebSocket-Version' => '8' ])->status(), 426,
        'a handshake that is not one');
+
+    my $game = NgxGatewayWebSocket->open($port, uri => '/game');
+
+    $game->send_text('{"move":"e4"}');
+    is($game->read_text(), '{"id":7}', 'the answer of an HTTP service');
+    $game->send_text('x' x 65537);
+    is($game->read_close(undef, answer => 1)->{code}, 1009,
+       'a message that is too large');
+    is(get(url('/game'))->{status}, 426, 'no WebSocket');
 });
 
 recipe('Variables', sub {
@@ -168,8 +177,15 @@ recipe('An EventSource in a browser', sub {
                       . "Origin: https://www.example.com\r\n\r\n");
     is($stream->read_head(), 200, 'a symbol');
     like($stream->header('Content-Type'), qr{^text/event-stream}, 'a stream');
-    like($stream->read_raw(90) // '',
-         qr/data: \{"subscribe":"ACME"\}\n\n.*data: \{"price":1\}\n\n/s,
+
+    my $text = '';
+
+    for (1 .. 90) {
+        $text .= $stream->read_raw(1) // '';
+        last if $text =~ /"price":1\}\n\n/;
+    }
+
+    like($text, qr/data: \{"subscribe":"ACME"\}\n\n.*data: \{"price":1\}\n\n/s,
          'what was sent, and a price');
     $stream->disconnect();
 
@@ -316,7 +332,7 @@ sub recipe {
 
         # HTTP services are elsewhere, and so is TLS
 
-        $text =~ s/^(upstream items [^:]*:)\d+/$1$http_service/m;
+        $text =~ s/^(upstream (?:items|game) [^:]*:)\d+/$1$http_service/mg;
         $text =~ s/\b192\.0\.2\.1[01]:443/127.0.0.1:$tls_service/g;
 
         spew("$dir/recipe.conf", startable($text, services()));

@@ -193,6 +193,8 @@ sub complete {
     $text =~ s{/var/(?:log|cache)/nginx/}{$dir/}g;
 
     $text =~ s/\blisten\s+\d+(?=[ ;])/listen 127.0.0.1:$port/g;
+    $text =~ s/\b(listen\s+127\.0\.0\.1:)80\d\d;/$1 . (free_ports(1))[0] . ';'
+              /ge;
     $text =~ s/^(\s*server)\s\{\n(?!\s*listen)
               /$1 {\nlisten 127.0.0.1:$port;\n/mgx;
     $text =~ s/\bserver\s+127\.0\.0\.1:\d+;/server 127.0.0.1:$service;/g;

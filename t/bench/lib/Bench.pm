@@ -7,8 +7,8 @@ package Bench;
 #     name, request    {path, token, bad_token, tokens} or {path, load}, or a
 #                      sub returning it
 #     raw              the side they are compared with (Bench::Gateway)
-#     cases            [{name, title, side, target, needs, optional, rounds},
-#                      ...]
+#     cases            [{name, title, side, target, needs, commands, optional,
+#                      rounds}, ...]
 #     openssl          algorithm of `openssl speed` measured in each round
 #
 # or, for what is not CPU time: name, title and run, a sub returning a result.
@@ -312,7 +312,9 @@ sub skipped {
 
 sub missing {
     my ($self, $case) = @_;
-    my ($missing) = grep { !$self->module_file($_) } @{ $case->{needs} || [] };
+    my ($missing) = (
+        (grep { !$self->module_file($_) } @{ $case->{needs} || [] }),
+        (grep { !which($_) } @{ $case->{commands} || [] }));
     return $missing;
 }
 

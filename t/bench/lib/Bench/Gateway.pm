@@ -15,6 +15,7 @@ package Bench::Gateway;
 #     bad_status  what the request's bad_token must be answered
 #     fill        so many tokens are sent before it is measured
 #     check       a sub that looks at what the gateway answers, and dies
+#     request     what it is sent instead of the group's request
 
 use strict;
 use warnings;

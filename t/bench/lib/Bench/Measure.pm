@@ -31,6 +31,8 @@ sub measure {
     my ($bench, $name, $side, $request) = @_;
     my $gateway = Bench::Gateway->gateway($bench, $name, $side);
 
+    $request = $side->{request} if $side->{request};
+
     check($gateway, $side, $request);
     warm_up($gateway, $request);
     fill($bench, $gateway, $request, $side->{fill}) if $side->{fill};

@@ -51,6 +51,9 @@ sub profile {
 
 sub per_request {
     my ($bench, $name, $side, $request) = @_;
+
+    $request = $side->{request} if $side->{request};
+
     my $few = counted($bench, "$name-few", $side, $request, FEW);
     my $more = counted($bench, "$name-more", $side, $request,
         FEW + $bench->{requests});
