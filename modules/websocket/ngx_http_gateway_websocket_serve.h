@@ -423,6 +423,11 @@ void ngx_http_gateway_websocket_orphan(ngx_str_t *id, ngx_str_t *will);
 ngx_int_t ngx_http_gateway_websocket_will(
     ngx_http_gateway_websocket_session_t *s, ngx_str_t *will);
 
+/* The state has changed, or the service has accepted the connection. */
+
+void ngx_http_gateway_websocket_renew_will(
+    ngx_http_gateway_websocket_session_t *s);
+
 
 /* ngx_http_gateway_websocket_intake.c: what clients send */
 
