@@ -120,6 +120,7 @@ ngx_http_gateway_websocket_assemble_inflate(
             n = ngx_http_gateway_websocket_inflate_end(z,
                                              a->start + a->head + a->len,
                                              room);
+
         } else {
             n = ngx_http_gateway_websocket_inflate(z, &in, last,
                                              a->start + a->head + a->len,
@@ -267,8 +268,11 @@ void
 ngx_http_gateway_websocket_assembly_free(
     ngx_http_gateway_websocket_assembly_t *a)
 {
-    if (a->start) {
-        ngx_free(a->start);
-        (void) ngx_http_gateway_websocket_assembled(a);
+    u_char  *p;
+
+    p = ngx_http_gateway_websocket_assembled(a);
+
+    if (p) {
+        ngx_free(p);
     }
 }
