@@ -301,8 +301,7 @@ static char *
 ngx_http_gateway_websocket_answer_keep(
     ngx_http_gateway_websocket_session_t *s, ngx_str_t *state)
 {
-    u_char     *p;
-    ngx_str_t   will;
+    u_char  *p;
 
     p = NULL;
 
@@ -322,16 +321,7 @@ ngx_http_gateway_websocket_answer_keep(
     s->state.len = state->len;
     s->state.data = p;
 
-    if (s->disconnect.len == 0 || s->phase > NGX_HTTP_GATEWAY_WEBSOCKET_OPEN) {
-        return NULL;
-    }
-
-    /* the zone may have no room: an older state is told then */
-
-    if (ngx_http_gateway_websocket_will(s, &will) == NGX_OK) {
-        (void) ngx_http_gateway_websocket_set_will(&s->member, &will);
-        ngx_free(will.data);
-    }
+    ngx_http_gateway_websocket_renew_will(s);
 
     return NULL;
 }

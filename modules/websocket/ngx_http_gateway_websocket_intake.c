@@ -27,12 +27,6 @@ static ngx_int_t ngx_http_gateway_websocket_intake_frame(
     ngx_http_gateway_websocket_session_t *s, u_char **pos, u_char *last);
 static ngx_int_t ngx_http_gateway_websocket_intake_payload(
     ngx_http_gateway_websocket_session_t *s, u_char *p, size_t len);
-static ngx_int_t ngx_http_gateway_websocket_intake_inflate(
-    ngx_http_gateway_websocket_session_t *s, u_char *p, size_t len);
-static ngx_int_t ngx_http_gateway_websocket_intake_inflated(
-    ngx_http_gateway_websocket_session_t *s, ssize_t n);
-static ngx_int_t ngx_http_gateway_websocket_intake_room(
-    ngx_http_gateway_websocket_session_t *s, size_t len);
 static ngx_int_t ngx_http_gateway_websocket_intake_charge(
     ngx_http_gateway_websocket_session_t *s);
 static void ngx_http_gateway_websocket_intake_message(
@@ -323,51 +317,20 @@ static ngx_int_t
 ngx_http_gateway_websocket_intake_payload(
     ngx_http_gateway_websocket_session_t *s, u_char *p, size_t len)
 {
-    char                                 *error;
-    ngx_uint_t                            code;
     ngx_http_gateway_websocket_parser_t  *ps;
 
     ps = &s->parser;
 
     if (s->phase != NGX_HTTP_GATEWAY_WEBSOCKET_OPEN) {
-
-        /* nobody minds what it is */
-
-        ps->type = NGX_HTTP_GATEWAY_WEBSOCKET_BINARY;
-
-        return ngx_http_gateway_websocket_take(ps, p, len);
+        ngx_http_gateway_websocket_pass_over(ps, len);
+        return NGX_OK;
     }
 
-    if (ngx_http_gateway_websocket_take(ps, p, len) != NGX_OK) {
-        code = ps->code;
-        error = ps->error;
-
-        ps->type = NGX_HTTP_GATEWAY_WEBSOCKET_BINARY;
-
-        (void) ngx_http_gateway_websocket_take(ps, p, len);
-
-        ps->code = code;
-        ps->error = error;
-
+    if (ngx_http_gateway_websocket_assemble(&s->message, ps, s->inflate,
+                                            s->conf->max_message, p, len)
+        != NGX_OK)
+    {
         return NGX_ERROR;
-    }
-
-    if (ps->compressed) {
-
-        if (ngx_http_gateway_websocket_intake_inflate(s, p, len) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-    } else {
-
-        if (ngx_http_gateway_websocket_intake_room(s, len) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        if (len) {
-            ngx_memcpy(s->message->data + s->message->len, p, len);
-            s->message->len += len;
-        }
     }
 
     if (!ngx_http_gateway_websocket_is_whole(ps)) {
@@ -379,143 +342,6 @@ ngx_http_gateway_websocket_intake_payload(
     }
 
     ngx_http_gateway_websocket_intake_message(s);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_gateway_websocket_intake_inflate(
-    ngx_http_gateway_websocket_session_t *s, u_char *p, size_t len)
-{
-    u_char                               *last;
-    size_t                                room;
-    ssize_t                               n;
-    ngx_http_gateway_websocket_message_t *m;
-
-    last = p + len;
-
-    do {
-        if (ngx_http_gateway_websocket_intake_room(s, 4096) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        m = s->message;
-        room = m->room - m->len;
-
-        n = ngx_http_gateway_websocket_inflate(s->inflate, &p, last,
-                                               m->data + m->len, room);
-
-        if (ngx_http_gateway_websocket_intake_inflated(s, n) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-    } while (p < last || n == (ssize_t) room);
-
-    if (!ngx_http_gateway_websocket_is_whole(&s->parser)) {
-        return NGX_OK;
-    }
-
-    do {
-        if (ngx_http_gateway_websocket_intake_room(s, 4096) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        m = s->message;
-        room = m->room - m->len;
-
-        n = ngx_http_gateway_websocket_inflate_end(s->inflate,
-                                                   m->data + m->len, room);
-
-        if (ngx_http_gateway_websocket_intake_inflated(s, n) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-    } while (n == (ssize_t) room);
-
-    if (s->parser.type == NGX_HTTP_GATEWAY_WEBSOCKET_TEXT
-        && s->parser.utf8.left)
-    {
-        s->parser.code = NGX_HTTP_GATEWAY_WEBSOCKET_INVALID;
-        s->parser.error = "text is not UTF-8";
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_gateway_websocket_intake_inflated(
-    ngx_http_gateway_websocket_session_t *s, ssize_t n)
-{
-    ngx_http_gateway_websocket_parser_t   *ps;
-    ngx_http_gateway_websocket_message_t  *m;
-
-    ps = &s->parser;
-    m = s->message;
-
-    if (n < 0) {
-        ps->code = (n == NGX_ABORT) ? NGX_HTTP_GATEWAY_WEBSOCKET_INTERNAL
-                                    : NGX_HTTP_GATEWAY_WEBSOCKET_INVALID;
-        ps->error = "message that cannot be inflated";
-        return NGX_ERROR;
-    }
-
-    if (m->len + n > s->conf->max_message) {
-        ps->code = NGX_HTTP_GATEWAY_WEBSOCKET_TOO_BIG;
-        ps->error = "message beyond gateway_websocket_max_message";
-        return NGX_ERROR;
-    }
-
-    if (ps->type == NGX_HTTP_GATEWAY_WEBSOCKET_TEXT
-        && ngx_http_gateway_websocket_utf8(&ps->utf8, m->data + m->len, n)
-           != NGX_OK)
-    {
-        ps->code = NGX_HTTP_GATEWAY_WEBSOCKET_INVALID;
-        ps->error = "text is not UTF-8";
-        return NGX_ERROR;
-    }
-
-    m->len += n;
-
-    return NGX_OK;
-}
-
-
-/* room for "len" more bytes of the message; its length has been checked */
-
-static ngx_int_t
-ngx_http_gateway_websocket_intake_room(ngx_http_gateway_websocket_session_t *s,
-    size_t len)
-{
-    size_t                                 room;
-    ngx_http_gateway_websocket_message_t  *m, *old;
-
-    old = s->message;
-
-    if (old && old->room - old->len >= len) {
-        return NGX_OK;
-    }
-
-    room = old ? ngx_max(2 * old->room, old->len + len) : len;
-
-    m = ngx_http_gateway_websocket_message(room, s->log);
-    if (m == NULL) {
-        s->parser.code = NGX_HTTP_GATEWAY_WEBSOCKET_INTERNAL;
-        s->parser.error = "no memory for a message";
-        return NGX_ERROR;
-    }
-
-    m->opcode = s->parser.type;
-
-    if (old) {
-        m->len = old->len;
-        ngx_memcpy(m->data, old->data, old->len);
-        ngx_free(old);
-    }
-
-    s->message = m;
 
     return NGX_OK;
 }
@@ -545,13 +371,22 @@ static void
 ngx_http_gateway_websocket_intake_message(
     ngx_http_gateway_websocket_session_t *s)
 {
+    size_t                                 len;
+    ngx_http_gateway_websocket_message_t  *m;
+
     s->active = ngx_current_msec;
     s->messages_in++;
 
-    ngx_queue_insert_tail(&s->messages, &s->message->queue);
-    s->nmessages++;
+    len = s->message.len;
 
-    s->message = NULL;
+    m = (ngx_http_gateway_websocket_message_t *)
+                             ngx_http_gateway_websocket_assembled(&s->message);
+
+    m->opcode = s->parser.type;
+    m->len = len;
+
+    ngx_queue_insert_tail(&s->messages, &m->queue);
+    s->nmessages++;
 }
 
 

@@ -99,6 +99,8 @@ ngx_http_gateway_websocket_link_start(ngx_http_gateway_websocket_link_t *link,
     link->pos = link->start;
     link->last = ngx_cpymem(link->start, data, len);
 
+    link->message.log = link->log;
+
     ngx_http_gateway_websocket_parser_init(&link->parser, 0);
 
     link->parser.max_message = link->conf->max_message;
@@ -340,9 +342,7 @@ ngx_http_gateway_websocket_link_free(ngx_http_gateway_websocket_link_t *link)
         ngx_http_gateway_websocket_deflate_free(link->deflate);
     }
 
-    if (link->message) {
-        ngx_free(link->message);
-    }
+    ngx_http_gateway_websocket_assembly_free(&link->message);
 
     if (link->out_start) {
         ngx_free(link->out_start);

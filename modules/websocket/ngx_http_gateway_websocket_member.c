@@ -175,8 +175,17 @@ ngx_http_gateway_websocket_will(ngx_http_gateway_websocket_session_t *s,
     number.data = buf;
     number.len = ngx_sprintf(buf, "%ui", i) - buf;
 
-    format.len = 1;
-    format.data = (u_char *) (s->events ? "e" : "p");
+    /* of a connection that the service has not accepted it is not told */
+
+    if (!s->accepted && (s->conf->connect || s->events)) {
+        ngx_str_set(&format, "-");
+
+    } else if (s->events) {
+        ngx_str_set(&format, "e");
+
+    } else {
+        ngx_str_set(&format, "p");
+    }
 
     host = s->profile->headers_in.server;
 
@@ -200,6 +209,26 @@ ngx_http_gateway_websocket_will(ngx_http_gateway_websocket_session_t *s,
     will->len = p - will->data;
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_gateway_websocket_renew_will(ngx_http_gateway_websocket_session_t *s)
+{
+    ngx_str_t  will;
+
+    if (s->conf->zone == NULL || s->disconnect.len == 0
+        || s->phase > NGX_HTTP_GATEWAY_WEBSOCKET_OPEN)
+    {
+        return;
+    }
+
+    /* the zone may have no room: the one before stays then */
+
+    if (ngx_http_gateway_websocket_will(s, &will) == NGX_OK) {
+        (void) ngx_http_gateway_websocket_set_will(&s->member, &will);
+        ngx_free(will.data);
+    }
 }
 
 
@@ -236,6 +265,10 @@ ngx_http_gateway_websocket_orphan(ngx_str_t *id, ngx_str_t *will)
         || ngx_http_gateway_websocket_will_get(will, &host) != NGX_OK
         || ngx_http_gateway_websocket_will_get(will, &state) != NGX_OK)
     {
+        return;
+    }
+
+    if (format.len != 1 || format.data[0] == '-') {
         return;
     }
 
@@ -278,7 +311,7 @@ ngx_http_gateway_websocket_orphan(ngx_str_t *id, ngx_str_t *will)
 
     s->disconnect.len = uri.len;
     s->uri = s->disconnect;
-    s->events = (format.len && format.data[0] == 'e');
+    s->events = (format.data[0] == 'e');
 
     if (state.len) {
         s->state.len = state.len;

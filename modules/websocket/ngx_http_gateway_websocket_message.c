@@ -49,24 +49,6 @@ static ngx_event_t  ngx_http_gateway_websocket_tell_event;
 static ngx_pool_t  *ngx_http_gateway_websocket_pool;
 
 
-ngx_http_gateway_websocket_message_t *
-ngx_http_gateway_websocket_message(size_t room, ngx_log_t *log)
-{
-    ngx_http_gateway_websocket_message_t  *m;
-
-    m = ngx_alloc(sizeof(ngx_http_gateway_websocket_message_t) + room, log);
-    if (m == NULL) {
-        return NULL;
-    }
-
-    m->opcode = NGX_HTTP_GATEWAY_WEBSOCKET_TEXT;
-    m->len = 0;
-    m->room = room;
-
-    return m;
-}
-
-
 void
 ngx_http_gateway_websocket_messages_run(
     ngx_http_gateway_websocket_session_t *s)

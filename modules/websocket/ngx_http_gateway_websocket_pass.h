@@ -19,6 +19,7 @@
 
 
 #include "ngx_http_gateway_websocket.h"
+#include "ngx_http_gateway_websocket_assemble.h"
 
 
 /*
@@ -111,9 +112,7 @@ struct ngx_http_gateway_websocket_link_s {
     u_char                      *last;
     u_char                      *end;
 
-    u_char                      *message;    /* in parts, so far */
-    size_t                       size;
-    size_t                       room;
+    ngx_http_gateway_websocket_assembly_t  message;  /* in parts, so far */
 
     u_char                      *out_start;  /* what is to be sent */
     u_char                      *out_pos;

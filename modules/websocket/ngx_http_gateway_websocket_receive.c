@@ -27,12 +27,6 @@ static ngx_int_t ngx_http_gateway_websocket_link_frame(
     ngx_http_gateway_websocket_link_t *link);
 static ngx_int_t ngx_http_gateway_websocket_link_payload(
     ngx_http_gateway_websocket_link_t *link, u_char *p, size_t len);
-static ngx_int_t ngx_http_gateway_websocket_link_inflate(
-    ngx_http_gateway_websocket_link_t *link, u_char *p, size_t len);
-static ngx_int_t ngx_http_gateway_websocket_link_inflated(
-    ngx_http_gateway_websocket_link_t *link, ssize_t n);
-static ngx_int_t ngx_http_gateway_websocket_link_room(
-    ngx_http_gateway_websocket_link_t *link, size_t len);
 static void ngx_http_gateway_websocket_link_message(
     ngx_http_gateway_websocket_link_t *link, u_char *data, size_t len);
 static void ngx_http_gateway_websocket_link_control(
@@ -224,7 +218,7 @@ ngx_http_gateway_websocket_link_frame(ngx_http_gateway_websocket_link_t *link)
     }
 
     if (ps->first) {
-        link->size = 0;
+        link->message.len = 0;
     }
 
     /* a message that is all there needs no copy */
@@ -256,165 +250,29 @@ static ngx_int_t
 ngx_http_gateway_websocket_link_payload(
     ngx_http_gateway_websocket_link_t *link, u_char *p, size_t len)
 {
-    ngx_http_gateway_websocket_parser_t  *ps;
+    ngx_http_gateway_websocket_parser_t    *ps;
+    ngx_http_gateway_websocket_assembly_t  *a;
 
     ps = &link->parser;
+    a = &link->message;
 
-    if (ps->compressed) {
-
-        if (!link->is_closing
-            && ngx_http_gateway_websocket_link_inflate(link, p, len) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-    } else if (!link->is_closing) {
-
-        if (ngx_http_gateway_websocket_link_room(link, len) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        if (len) {
-            ngx_memcpy(link->message + link->size, p, len);
-            link->size += len;
-        }
+    if (link->is_closing) {
+        ngx_http_gateway_websocket_pass_over(ps, len);
+        return NGX_OK;
     }
 
-    if (ngx_http_gateway_websocket_take(ps, p, len) != NGX_OK) {
+    a->hint = (size_t) ngx_min(ps->size, link->conf->max_message);
+
+    if (ngx_http_gateway_websocket_assemble(a, ps, link->inflate,
+                                            link->conf->max_message, p, len)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
     if (ngx_http_gateway_websocket_is_whole(ps)) {
-        ngx_http_gateway_websocket_link_message(link, link->message,
-                                                link->size);
+        ngx_http_gateway_websocket_link_message(link, a->start, a->len);
     }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_gateway_websocket_link_inflate(
-    ngx_http_gateway_websocket_link_t *link, u_char *p, size_t len)
-{
-    u_char                               *last;
-    size_t                                room;
-    ssize_t                               n;
-    ngx_http_gateway_websocket_parser_t  *ps;
-
-    ps = &link->parser;
-    last = p + len;
-
-    do {
-        if (ngx_http_gateway_websocket_link_room(link, 4096) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        room = link->room - link->size;
-
-        n = ngx_http_gateway_websocket_inflate(link->inflate, &p, last,
-                                               link->message + link->size,
-                                               room);
-
-        if (ngx_http_gateway_websocket_link_inflated(link, n) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-    } while (p < last || n == (ssize_t) room);
-
-    if (ps->rest > len || !ps->fin) {
-        return NGX_OK;
-    }
-
-    do {
-        if (ngx_http_gateway_websocket_link_room(link, 4096) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        room = link->room - link->size;
-
-        n = ngx_http_gateway_websocket_inflate_end(link->inflate,
-                                                   link->message + link->size,
-                                                   room);
-
-        if (ngx_http_gateway_websocket_link_inflated(link, n) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-    } while (n == (ssize_t) room);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_gateway_websocket_link_inflated(
-    ngx_http_gateway_websocket_link_t *link, ssize_t n)
-{
-    ngx_http_gateway_websocket_parser_t  *ps;
-
-    ps = &link->parser;
-
-    if (n < 0) {
-        ps->code = (n == NGX_ABORT) ? NGX_HTTP_GATEWAY_WEBSOCKET_INTERNAL
-                                    : NGX_HTTP_GATEWAY_WEBSOCKET_INVALID;
-        ps->error = "message that cannot be inflated";
-        return NGX_ERROR;
-    }
-
-    if (link->size + n > link->conf->max_message) {
-        ps->code = NGX_HTTP_GATEWAY_WEBSOCKET_TOO_BIG;
-        ps->error = "message beyond gateway_websocket_max_message";
-        return NGX_ERROR;
-    }
-
-    if (ps->type == NGX_HTTP_GATEWAY_WEBSOCKET_TEXT
-        && ngx_http_gateway_websocket_utf8(&ps->utf8,
-                                           link->message + link->size, n)
-           != NGX_OK)
-    {
-        ps->code = NGX_HTTP_GATEWAY_WEBSOCKET_INVALID;
-        ps->error = "text is not UTF-8";
-        return NGX_ERROR;
-    }
-
-    link->size += n;
-
-    return NGX_OK;
-}
-
-
-/* room for "len" more bytes of the message; its length has been checked */
-
-static ngx_int_t
-ngx_http_gateway_websocket_link_room(ngx_http_gateway_websocket_link_t *link,
-    size_t len)
-{
-    size_t   room;
-    u_char  *p;
-
-    if (link->room - link->size >= len) {
-        return NGX_OK;
-    }
-
-    room = ngx_max(2 * link->room, link->size + len);
-    room = ngx_max(room, (size_t) ngx_min(link->parser.size,
-                                          link->conf->max_message));
-
-    p = ngx_alloc(room, link->log);
-    if (p == NULL) {
-        link->parser.code = NGX_HTTP_GATEWAY_WEBSOCKET_INTERNAL;
-        link->parser.error = "no memory for a message";
-        return NGX_ERROR;
-    }
-
-    if (link->message) {
-        ngx_memcpy(p, link->message, link->size);
-        ngx_free(link->message);
-    }
-
-    link->message = p;
-    link->room = room;
 
     return NGX_OK;
 }
@@ -445,10 +303,8 @@ ngx_http_gateway_websocket_link_message(
         ngx_reset_pool(link->scratch);
     }
 
-    if (link->room > 65536) {
-        ngx_free(link->message);
-        link->message = NULL;
-        link->room = 0;
+    if (link->message.room > 65536) {
+        ngx_http_gateway_websocket_assembly_free(&link->message);
     }
 }
 

@@ -616,6 +616,10 @@ ngx_http_gateway_websocket_serve_connected(
     s->accepted = (error == NULL && !x->failed
                    && x->status >= 200 && x->status < 300);
 
+    if (s->accepted) {
+        ngx_http_gateway_websocket_renew_will(s);
+    }
+
     if (r == NULL) {
 
         /* the client has left */

@@ -15,6 +15,7 @@
 
 
 #include "ngx_http_gateway_websocket.h"
+#include "ngx_http_gateway_websocket_assemble.h"
 #include "ngx_http_gateway_websocket_zone.h"
 
 #include "../common/ngx_http_gateway_subrequest.h"
@@ -54,7 +55,6 @@ typedef struct {
     ngx_queue_t                  queue;
     ngx_uint_t                   opcode;
     size_t                       len;
-    size_t                       room;
     u_char                       data[1];
 } ngx_http_gateway_websocket_message_t;
 
@@ -141,7 +141,7 @@ struct ngx_http_gateway_websocket_session_s {
     ngx_uint_t                   nframes;    /* of messages */
 
     ngx_http_gateway_websocket_parser_t    parser;
-    ngx_http_gateway_websocket_message_t  *message;  /* not whole yet */
+    ngx_http_gateway_websocket_assembly_t  message;  /* not whole yet */
     u_char                      *rest;       /* read, not looked at */
     size_t                       nrest;
 
@@ -423,6 +423,11 @@ void ngx_http_gateway_websocket_orphan(ngx_str_t *id, ngx_str_t *will);
 ngx_int_t ngx_http_gateway_websocket_will(
     ngx_http_gateway_websocket_session_t *s, ngx_str_t *will);
 
+/* The state has changed, or the service has accepted the connection. */
+
+void ngx_http_gateway_websocket_renew_will(
+    ngx_http_gateway_websocket_session_t *s);
+
 
 /* ngx_http_gateway_websocket_intake.c: what clients send */
 
@@ -484,11 +489,6 @@ ngx_int_t ngx_http_gateway_websocket_fields_add_str(ngx_array_t *fields,
 /* Memory that lasts until it is asked for again, or NULL. */
 
 ngx_pool_t *ngx_http_gateway_websocket_message_pool(void);
-
-/* A buffer for "room" bytes of a message, or NULL. */
-
-ngx_http_gateway_websocket_message_t *ngx_http_gateway_websocket_message(
-    size_t room, ngx_log_t *log);
 
 /*
  * Gives the service as many of the messages that wait as it may have.  Of

@@ -125,6 +125,9 @@ ngx_http_gateway_websocket_session_open(
         s->max_age = ngx_current_msec + s->conf->max_age;
     }
 
+    s->message.head = offsetof(ngx_http_gateway_websocket_message_t, data);
+    s->message.log = s->log;
+
     ngx_http_gateway_websocket_parser_init(&s->parser, 1);
 
     s->parser.max_message = s->conf->max_message;
@@ -288,10 +291,7 @@ ngx_http_gateway_websocket_session_close(
                                              NGX_HTTP_GATEWAY_WEBSOCKET_CLOSE,
                                              payload, len);
 
-    if (s->message) {
-        ngx_free(s->message);
-        s->message = NULL;
-    }
+    ngx_http_gateway_websocket_assembly_free(&s->message);
 
     ngx_http_gateway_websocket_session_timer(s);
 
@@ -430,10 +430,7 @@ ngx_http_gateway_websocket_session_gone(
         ngx_http_gateway_websocket_deflate_free(s->deflate);
     }
 
-    if (s->message) {
-        ngx_free(s->message);
-        s->message = NULL;
-    }
+    ngx_http_gateway_websocket_assembly_free(&s->message);
 
     if (s->rest) {
         ngx_free(s->rest);

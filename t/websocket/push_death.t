@@ -212,6 +212,41 @@ for my $round (1 .. 2) {
 }
 
 
+# A connection that the service has not accepted yet is not told of
+
+{
+    my @asked = map { $gate->connection() } 1 .. 4;
+
+    $_->send('GET', '/client?only=connect&delay=5&unanswered=1', undef,
+             Connection => 'Upgrade', Upgrade => 'websocket',
+             'Sec-WebSocket-Version' => 13,
+             'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==') for @asked;
+
+    my @ids;
+
+    ok($gate->wait(sub {
+        @ids = map { $_->{cid} } grep { $_->{args} =~ /&unanswered=1/ }
+                                 $service->requests('/client');
+        return @ids == @asked;
+    }), 'a service that is asked');
+
+    my @ws = map { $gate->join('accepted') } 1 .. 20;
+    my @pids = pids();
+
+    kill 'KILL', @pids;
+
+    ok($gate->wait(sub {
+        my $told = told();
+        return !grep { !$told->{ $_->{id} } } @ws;
+    }), 'whose gateway is killed');
+
+    my $told = told();
+
+    is(join(' ', grep { $told->{$_} } @ids), '', 'of none of these it is told');
+    ok($gate->wait(sub { my @pids = pids(); @pids == 4 }), 'four once more');
+}
+
+
 # A worker that is told to terminate, alone, hands over what it has
 
 {

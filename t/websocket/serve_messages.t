@@ -545,6 +545,18 @@ close_of(1002, pack('n', 1000), rsv => 2);
         is(scalar $service->requests("/deflate?$n"), 0, 'and does not arrive');
     }
 
+    # a character that is inflated in two parts; blocks are not compressed
+
+    $ws = $gate->open('/deflate?' . ++$n, deflate => 1);
+    $ws->send_frame('text', "\0\2\0\xfd\xffa\xc3", rsv => 4, fin => 0);
+    sleep 0.05;
+    $ws->send_frame('cont', "\0\2\0\xfd\xff\xa9b\0");
+    is($ws->read_text(), "a\xc3\xa9b", 'a character in two fragments');
+
+    $ws->send_frame('text', "\0\2\0\xfd\xffa\xc3", rsv => 4, fin => 0);
+    $ws->send_frame('cont', "\0");
+    like($gate->closes($ws), qr/^1007 .*middle/, 'half a character');
+
     $ws = $gate->open('/deflate?' . ++$n, deflate => 1);
     $ws->send_frame('text', "\xff\xff\xff\xff", rsv => 4);
     like($gate->closes($ws), qr/^1007/, 'what cannot be inflated');
