@@ -340,6 +340,10 @@ is(post('/pointer', JSON::PP::encode_json({
    '200 {"a/b":[0,{"id":7}],"x":1}', 'one that a pointer finds');
 is(post('/say', say_it(5, '{"id":4}', '{"id":5,"x":1}', '{"id":5,"x":2}')),
    '200 {"id":5,"x":1}', 'the first one counts');
+
+# what has come by then of the same connection is the other one, too
+
+is(post('/say', say_it(6, '{"id":6}')), '200 {"id":6}', 'another id');
 is(post('/say', say_it(5, '{"id":5,"x":3}')), '200 {"id":5,"x":3}',
    'and may be used again');
 
