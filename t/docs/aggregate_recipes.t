@@ -109,6 +109,13 @@ recipe('Example', sub {
 recipe('Variables', sub {
     get(url('/dashboard'), 'x-down' => 'orders');
 
+    # it is written when the answer has been sent
+
+    for (1 .. 100) {
+        last if slurp("$dir/aggregate.log") =~ m{GET /dashboard};
+        select undef, undef, undef, 0.02;
+    }
+
     like(slurp("$dir/aggregate.log"),
          qr{\ GET\ /dashboard\ 200\ partial
             \ "user:200:\d\.\d{3}:\d+,\ orders:500:\d\.\d{3}:\d+"$}mx,
