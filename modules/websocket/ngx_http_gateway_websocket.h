@@ -367,6 +367,38 @@ ngx_int_t ngx_http_gateway_websocket_fields(ngx_pool_t *pool,
 ngx_int_t ngx_http_gateway_websocket_next_token(ngx_str_t *list,
     ngx_str_t *token);
 
+/* Tells whether a list of tokens has "protocol", which is of its case. */
+
+ngx_uint_t ngx_http_gateway_websocket_has_protocol(ngx_str_t *list,
+    ngx_str_t *protocol);
+
+/*
+ * Returns the one of gateway_websocket_protocols, which is not NULL, that is
+ * "token", or NULL.
+ */
+
+ngx_str_t *ngx_http_gateway_websocket_find_protocol(ngx_array_t *protocols,
+    ngx_str_t *token);
+
+/*
+ * Check a URI for a service, and the value of a header field, that were made
+ * of variables: there may be more in them than one request line or field.
+ * Return NGX_OK, or the status to answer with.
+ */
+
+ngx_int_t ngx_http_gateway_websocket_check_uri(ngx_http_request_t *r,
+    ngx_str_t *uri);
+ngx_int_t ngx_http_gateway_websocket_check_value(ngx_http_request_t *r,
+    ngx_str_t *value);
+
+/*
+ * Adds a field, which is not copied, to what the client is answered.  Returns
+ * NGX_OK, or NGX_ERROR when there is no memory.
+ */
+
+ngx_int_t ngx_http_gateway_websocket_add_field(ngx_http_request_t *r,
+    char *name, char *value);
+
 /* Tells whether a list of tokens has "token", ignoring case. */
 
 ngx_uint_t ngx_http_gateway_websocket_has_token(ngx_str_t *list, char *token);
@@ -461,6 +493,23 @@ void ngx_http_gateway_websocket_drain_remove(
 ngx_int_t ngx_http_gateway_websocket_drain_init(ngx_cycle_t *cycle);
 
 #pragma GCC visibility pop
+
+
+/* whether a time has come, in ngx_current_msec's time */
+
+#define ngx_http_gateway_websocket_is_due(at)                                 \
+    ((ngx_msec_int_t) ((at) - ngx_current_msec) <= 0)
+
+
+/* sets "next" to "at" when that comes before it */
+
+static ngx_inline void
+ngx_http_gateway_websocket_earlier(ngx_msec_t *next, ngx_msec_t at)
+{
+    if ((ngx_msec_int_t) (at - *next) < 0) {
+        *next = at;
+    }
+}
 
 
 /* when it is not set it follows max_message, whichever level sets that */

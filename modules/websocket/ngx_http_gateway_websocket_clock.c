@@ -36,12 +36,6 @@ static void ngx_http_gateway_websocket_link_ping(
     ngx_http_gateway_websocket_link_t *link);
 static ngx_msec_t ngx_http_gateway_websocket_link_next(
     ngx_http_gateway_websocket_link_t *link);
-static void ngx_http_gateway_websocket_earlier(ngx_msec_t *next,
-    ngx_msec_t at);
-
-
-#define ngx_http_gateway_websocket_is_due(at)                                 \
-    ((ngx_msec_int_t) ((at) - ngx_current_msec) <= 0)
 
 
 void
@@ -303,15 +297,6 @@ ngx_http_gateway_websocket_tunnel_drain(void *data, ngx_msec_t delay)
     g->drain_at = ngx_current_msec + delay;
 
     ngx_http_gateway_websocket_tunnel_timer(g);
-}
-
-
-static void
-ngx_http_gateway_websocket_earlier(ngx_msec_t *next, ngx_msec_t at)
-{
-    if ((ngx_msec_int_t) (at - *next) < 0) {
-        *next = at;
-    }
 }
 
 

@@ -30,8 +30,6 @@ static ngx_http_request_t *ngx_http_gateway_websocket_exchange_main(
 static ngx_int_t ngx_http_gateway_websocket_exchange_start(
     ngx_http_gateway_websocket_exchange_t *x, ngx_str_t *uri,
     ngx_array_t *fields, ngx_str_t *body);
-static ngx_int_t ngx_http_gateway_websocket_exchange_copy(
-    ngx_http_gateway_websocket_exchange_t *x, ngx_str_t *s);
 static ngx_int_t ngx_http_gateway_websocket_exchange_done(
     ngx_http_request_t *sr, void *data, ngx_int_t rc);
 static void ngx_http_gateway_websocket_exchange_end(
@@ -307,12 +305,14 @@ ngx_http_gateway_websocket_exchange_start(
 {
     ngx_str_t                              text;
     ngx_uint_t                             i;
+    ngx_pool_t                            *pool;
     ngx_http_request_t                    *sr;
     ngx_http_gateway_field_t              *field;
     ngx_http_gateway_subrequest_t          sub;
     ngx_http_gateway_websocket_profile_t  *pr;
 
     pr = x->session->profile;
+    pool = x->main->pool;
 
     ngx_memzero(&sub, sizeof(ngx_http_gateway_subrequest_t));
 
@@ -320,9 +320,7 @@ ngx_http_gateway_websocket_exchange_start(
     ngx_http_split_args(x->main, &sub.uri, &sub.args);
 
     if (body && body->len && x->session->events) {
-        text = *body;
-
-        if (ngx_http_gateway_websocket_exchange_copy(x, &text) != NGX_OK) {
+        if (ngx_http_gateway_websocket_dup(pool, &text, body) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -344,17 +342,19 @@ ngx_http_gateway_websocket_exchange_start(
 
     for (i = 0; i < fields->nelts; i++) {
 
-        if (ngx_http_gateway_websocket_exchange_copy(x, &field[i].value)
+        if (ngx_http_gateway_websocket_dup(pool, &field[i].value,
+                                           &field[i].value)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
 
         if (x->session->events
-            && (ngx_http_gateway_websocket_exchange_copy(x, &field[i].name)
+            && (ngx_http_gateway_websocket_dup(pool, &field[i].name,
+                                               &field[i].name)
                 != NGX_OK
-                || ngx_http_gateway_websocket_exchange_copy(x,
-                                                            &field[i].lowcase)
+                || ngx_http_gateway_websocket_dup(pool, &field[i].lowcase,
+                                                  &field[i].lowcase)
                    != NGX_OK))
         {
             return NGX_ERROR;
@@ -376,30 +376,6 @@ ngx_http_gateway_websocket_exchange_start(
     /* the one that is to be answered: core sends to no other at once */
 
     sr->connection->data = sr;
-
-    return NGX_OK;
-}
-
-
-/* with the NUL byte that core has behind values of header fields */
-
-static ngx_int_t
-ngx_http_gateway_websocket_exchange_copy(
-    ngx_http_gateway_websocket_exchange_t *x, ngx_str_t *s)
-{
-    u_char  *p;
-
-    p = ngx_pnalloc(x->main->pool, s->len + 1);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (s->len) {
-        ngx_memcpy(p, s->data, s->len);
-    }
-
-    p[s->len] = '\0';
-    s->data = p;
 
     return NGX_OK;
 }

@@ -21,8 +21,6 @@ static ngx_int_t ngx_http_gateway_websocket_guard_offers(
     ngx_http_request_t *r, ngx_http_gateway_websocket_guard_t *g);
 static ngx_int_t ngx_http_gateway_websocket_guard_protocols(
     ngx_http_request_t *r, ngx_http_gateway_websocket_guard_t *g);
-static ngx_uint_t ngx_http_gateway_websocket_guard_is_known(
-    ngx_array_t *protocols, ngx_str_t *token);
 static ngx_int_t ngx_http_gateway_websocket_guard_rewrite(
     ngx_http_request_t *r, ngx_http_gateway_websocket_guard_t *g);
 static ngx_int_t ngx_http_gateway_websocket_guard_set(ngx_list_t *list,
@@ -204,8 +202,10 @@ ngx_http_gateway_websocket_guard_protocols(ngx_http_request_t *r,
             return NGX_ERROR;
         }
 
-        if (!ngx_http_gateway_websocket_guard_is_known(g->conf->protocols,
-                                                       &token))
+        if (g->conf->protocols
+            && ngx_http_gateway_websocket_find_protocol(g->conf->protocols,
+                                                        &token)
+               == NULL)
         {
             continue;
         }
@@ -220,32 +220,6 @@ ngx_http_gateway_websocket_guard_protocols(ngx_http_request_t *r,
     g->protocols.len = p - g->protocols.data;
 
     return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_http_gateway_websocket_guard_is_known(ngx_array_t *protocols,
-    ngx_str_t *token)
-{
-    ngx_str_t   *name;
-    ngx_uint_t   i;
-
-    if (protocols == NULL) {
-        return 1;
-    }
-
-    name = protocols->elts;
-
-    for (i = 0; i < protocols->nelts; i++) {
-
-        if (name[i].len == token->len
-            && ngx_strncmp(name[i].data, token->data, token->len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 

@@ -127,9 +127,8 @@ ngx_http_gateway_websocket_check_request(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_gateway_websocket_check_version(ngx_http_request_t *r)
 {
-    ngx_int_t         n;
-    ngx_str_t         value;
-    ngx_table_elt_t  *h;
+    ngx_int_t  n;
+    ngx_str_t  value;
 
     n = ngx_http_gateway_websocket_fields(r->pool, &r->headers_in.headers,
                                           "sec-websocket-version", &value);
@@ -149,13 +148,11 @@ ngx_http_gateway_websocket_check_version(ngx_http_request_t *r)
                            "Only version 13 of the protocol is spoken here.");
     }
 
-    h = ngx_http_gateway_push_header(&r->headers_out.headers);
-    if (h == NULL) {
+    if (ngx_http_gateway_websocket_add_field(r, "Sec-WebSocket-Version", "13")
+        != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    ngx_str_set(&h->key, "Sec-WebSocket-Version");
-    ngx_str_set(&h->value, "13");
 
     return ngx_http_gateway_websocket_upgrade_required(r,
                            "Only version 13 of the protocol is spoken here.");
@@ -166,29 +163,77 @@ ngx_int_t
 ngx_http_gateway_websocket_upgrade_required(ngx_http_request_t *r,
     char *detail)
 {
-    ngx_table_elt_t  *h;
+    /* "upgrade" beside core's own Connection, RFC 9110, section 7.8 */
 
-    h = ngx_http_gateway_push_header(&r->headers_out.headers);
-    if (h == NULL) {
+    if (ngx_http_gateway_websocket_add_field(r, "Upgrade", "websocket")
+        != NGX_OK
+        || ngx_http_gateway_websocket_add_field(r, "Connection", "upgrade")
+           != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    ngx_str_set(&h->key, "Upgrade");
-    ngx_str_set(&h->value, "websocket");
-
-    /* beside core's own, RFC 9110, section 7.8 */
-
-    h = ngx_http_gateway_push_header(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_str_set(&h->key, "Connection");
-    ngx_str_set(&h->value, "upgrade");
 
     return ngx_http_gateway_websocket_refuse(r,
                            NGX_HTTP_GATEWAY_WEBSOCKET_UPGRADE_REQUIRED,
                            detail);
+}
+
+
+ngx_int_t
+ngx_http_gateway_websocket_add_field(ngx_http_request_t *r, char *name,
+    char *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_http_gateway_push_header(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->key.len = ngx_strlen(name);
+    h->key.data = (u_char *) name;
+    h->value.len = ngx_strlen(value);
+    h->value.data = (u_char *) value;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_gateway_websocket_check_uri(ngx_http_request_t *r, ngx_str_t *uri)
+{
+    size_t  i;
+
+    for (i = 0; i < uri->len; i++) {
+
+        if (uri->data[i] <= 0x20 || uri->data[i] == 0x7f) {
+            return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
+                               "The URI for the service would have a space or "
+                               "a control character.");
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_gateway_websocket_check_value(ngx_http_request_t *r, ngx_str_t *value)
+{
+    size_t  i;
+
+    for (i = 0; i < value->len; i++) {
+
+        if (value->data[i] == CR || value->data[i] == LF
+            || value->data[i] == '\0')
+        {
+            return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
+                               "A header field for the service would have a "
+                               "line break.");
+        }
+    }
+
+    return NGX_OK;
 }
 
 
@@ -522,6 +567,48 @@ ngx_http_gateway_websocket_has_token(ngx_str_t *list, char *token)
 }
 
 
+ngx_uint_t
+ngx_http_gateway_websocket_has_protocol(ngx_str_t *list, ngx_str_t *protocol)
+{
+    ngx_str_t  rest, token;
+
+    rest = *list;
+
+    while (ngx_http_gateway_websocket_next_token(&rest, &token) == NGX_OK) {
+
+        if (token.len == protocol->len
+            && ngx_strncmp(token.data, protocol->data, token.len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_str_t *
+ngx_http_gateway_websocket_find_protocol(ngx_array_t *protocols,
+    ngx_str_t *token)
+{
+    ngx_str_t   *name;
+    ngx_uint_t   i;
+
+    name = protocols->elts;
+
+    for (i = 0; i < protocols->nelts; i++) {
+
+        if (name[i].len == token->len
+            && ngx_strncmp(name[i].data, token->data, token->len) == 0)
+        {
+            return &name[i];
+        }
+    }
+
+    return NULL;
+}
+
+
 char *
 ngx_http_gateway_websocket_check_answer(ngx_http_request_t *r,
     ngx_list_t *headers, ngx_str_t *key, ngx_str_t *protocols,
@@ -529,7 +616,7 @@ ngx_http_gateway_websocket_check_answer(ngx_http_request_t *r,
 {
     u_char     accept[NGX_HTTP_GATEWAY_WEBSOCKET_ACCEPT_LEN];
     ngx_int_t  n;
-    ngx_str_t  value, rest, token;
+    ngx_str_t  value;
 
     /* section 4.1, what the client checks: from 2 to 6 */
 
@@ -575,16 +662,10 @@ ngx_http_gateway_websocket_check_answer(ngx_http_request_t *r,
         return NULL;
     }
 
-    rest = *protocols;
-
-    while (n == 1
-           && ngx_http_gateway_websocket_next_token(&rest, &token) == NGX_OK)
+    if (n == 1
+        && ngx_http_gateway_websocket_has_protocol(protocols, &value))
     {
-        if (token.len == value.len
-            && ngx_strncmp(token.data, value.data, token.len) == 0)
-        {
-            return NULL;
-        }
+        return NULL;
     }
 
     return "subprotocol in the answer that was not offered";

@@ -32,8 +32,6 @@ static void ngx_http_gateway_websocket_profile_inherit(
     ngx_http_gateway_websocket_main_conf_t *wmcf);
 static ngx_int_t ngx_http_gateway_websocket_profile_addresses(
     ngx_http_gateway_websocket_session_t *s, ngx_connection_t *c);
-static ngx_int_t ngx_http_gateway_websocket_profile_str(ngx_pool_t *pool,
-    ngx_str_t *dst, ngx_str_t *src);
 
 
 ngx_int_t
@@ -177,15 +175,15 @@ ngx_http_gateway_websocket_profile(ngx_http_gateway_websocket_session_t *s,
     if (ngx_http_gateway_websocket_profile_values(s, r) != NGX_OK
         || ngx_http_gateway_websocket_profile_addresses(s, r->connection)
            != NGX_OK
-        || ngx_http_gateway_websocket_profile_str(s->pool, &pr->request_line,
+        || ngx_http_gateway_websocket_dup(s->pool, &pr->request_line,
                                                   &r->request_line)
            != NGX_OK
-        || ngx_http_gateway_websocket_profile_str(s->pool, &pr->unparsed_uri,
+        || ngx_http_gateway_websocket_dup(s->pool, &pr->unparsed_uri,
                                                   &r->unparsed_uri)
            != NGX_OK
-        || ngx_http_gateway_websocket_profile_str(s->pool, &pr->uri, &r->uri)
+        || ngx_http_gateway_websocket_dup(s->pool, &pr->uri, &r->uri)
            != NGX_OK
-        || ngx_http_gateway_websocket_profile_str(s->pool, &pr->args, &r->args)
+        || ngx_http_gateway_websocket_dup(s->pool, &pr->args, &r->args)
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -231,9 +229,9 @@ ngx_http_gateway_websocket_profile_fields(
         h->lowcase_key = ngx_pnalloc(s->pool, name.len);
 
         if (h->lowcase_key == NULL
-            || ngx_http_gateway_websocket_profile_str(s->pool, &h->key, &name)
+            || ngx_http_gateway_websocket_dup(s->pool, &h->key, &name)
                != NGX_OK
-            || ngx_http_gateway_websocket_profile_str(s->pool, &h->value,
+            || ngx_http_gateway_websocket_dup(s->pool, &h->value,
                                                       &all->headers[i].value)
                != NGX_OK)
         {
@@ -322,6 +320,7 @@ static ngx_int_t
 ngx_http_gateway_websocket_profile_set(ngx_http_gateway_websocket_session_t *s,
     ngx_http_request_t *r)
 {
+    ngx_int_t                            rc;
     ngx_str_t                            value;
     ngx_uint_t                           i, j, n;
     ngx_table_elt_t                     *h;
@@ -358,16 +357,10 @@ ngx_http_gateway_websocket_profile_set(ngx_http_gateway_websocket_session_t *s,
             continue;
         }
 
-        for (j = 0; j < value.len; j++) {
+        rc = ngx_http_gateway_websocket_check_value(r, &value);
 
-            if (value.data[j] == CR || value.data[j] == LF
-                || value.data[j] == '\0')
-            {
-                return ngx_http_gateway_websocket_refuse(r,
-                               NGX_HTTP_BAD_REQUEST,
-                               "A header field for the service would have a "
-                               "line break.");
-            }
+        if (rc != NGX_OK) {
+            return rc;
         }
 
         h = &sub->headers[sub->nplain++];
@@ -378,7 +371,7 @@ ngx_http_gateway_websocket_profile_set(ngx_http_gateway_websocket_session_t *s,
         h->lowcase_key = ngx_pnalloc(s->pool, h->key.len);
 
         if (h->lowcase_key == NULL
-            || ngx_http_gateway_websocket_profile_str(s->pool, &h->value,
+            || ngx_http_gateway_websocket_dup(s->pool, &h->value,
                                                       &value)
                != NGX_OK)
         {
@@ -456,7 +449,7 @@ ngx_http_gateway_websocket_profile_headers_in(
         s->user_agent = pr->headers_in.user_agent->value;
     }
 
-    return ngx_http_gateway_websocket_profile_str(s->pool,
+    return ngx_http_gateway_websocket_dup(s->pool,
                                                   &pr->headers_in.server,
                                                   &r->headers_in.server);
 }
@@ -512,7 +505,7 @@ ngx_http_gateway_websocket_profile_values(
         src.len = vv->len;
         src.data = vv->data;
 
-        if (ngx_http_gateway_websocket_profile_str(s->pool, &dst, &src)
+        if (ngx_http_gateway_websocket_dup(s->pool, &dst, &src)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -569,7 +562,7 @@ ngx_http_gateway_websocket_profile_addresses(
     ngx_memcpy(pr->local_sockaddr, c->local_sockaddr, c->local_socklen);
     pr->local_socklen = c->local_socklen;
 
-    return ngx_http_gateway_websocket_profile_str(s->pool, &pr->addr_text,
+    return ngx_http_gateway_websocket_dup(s->pool, &pr->addr_text,
                                                   &c->addr_text);
 }
 
@@ -625,9 +618,9 @@ ngx_http_gateway_websocket_profile_orphan(
     pr->headers_in.content_length_n = -1;
     pr->headers_in.keep_alive_n = -1;
 
-    if (ngx_http_gateway_websocket_profile_str(s->pool, &pr->addr_text, addr)
+    if (ngx_http_gateway_websocket_dup(s->pool, &pr->addr_text, addr)
         != NGX_OK
-        || ngx_http_gateway_websocket_profile_str(s->pool, &h->value, host)
+        || ngx_http_gateway_websocket_dup(s->pool, &h->value, host)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -663,24 +656,25 @@ ngx_http_gateway_websocket_profile_orphan(
 }
 
 
-/* with the NUL byte that core has behind values of header fields */
-
-static ngx_int_t
-ngx_http_gateway_websocket_profile_str(ngx_pool_t *pool, ngx_str_t *dst,
+ngx_int_t
+ngx_http_gateway_websocket_dup(ngx_pool_t *pool, ngx_str_t *dst,
     ngx_str_t *src)
 {
-    dst->len = src->len;
-    dst->data = ngx_pnalloc(pool, src->len + 1);
+    u_char  *p;
 
-    if (dst->data == NULL) {
+    p = ngx_pnalloc(pool, src->len + 1);
+    if (p == NULL) {
         return NGX_ERROR;
     }
 
     if (src->len) {
-        ngx_memcpy(dst->data, src->data, src->len);
+        ngx_memcpy(p, src->data, src->len);
     }
 
-    dst->data[src->len] = '\0';
+    p[src->len] = '\0';
+
+    dst->len = src->len;
+    dst->data = p;
 
     return NGX_OK;
 }

@@ -40,7 +40,6 @@ static char *ngx_http_gateway_websocket_process_extensions(
 ngx_int_t
 ngx_http_gateway_websocket_request(ngx_http_gateway_websocket_pass_t *pass)
 {
-    size_t     i;
     ngx_int_t  rc;
 
     pass->host = pass->conf->host;
@@ -56,16 +55,10 @@ ngx_http_gateway_websocket_request(ngx_http_gateway_websocket_pass_t *pass)
         return rc;
     }
 
-    /* of variables there may be more in a URI than one request line */
+    rc = ngx_http_gateway_websocket_check_uri(pass->request, &pass->uri);
 
-    for (i = 0; i < pass->uri.len; i++) {
-
-        if (pass->uri.data[i] <= 0x20 || pass->uri.data[i] == 0x7f) {
-            return ngx_http_gateway_websocket_refuse(pass->request,
-                               NGX_HTTP_BAD_REQUEST,
-                               "The URI for the service would have a space or "
-                               "a control character.");
-        }
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     return ngx_http_gateway_websocket_request_fields(pass);
@@ -291,6 +284,7 @@ ngx_http_gateway_websocket_request_fields(
     ngx_http_gateway_websocket_pass_t *pass)
 {
     u_char                               *p, offer[256];
+    ngx_int_t                             rc;
     ngx_str_t                             value, name;
     ngx_uint_t                            i, host;
     ngx_array_t                           text;
@@ -312,13 +306,10 @@ ngx_http_gateway_websocket_request_fields(
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        if (ngx_strlchr(value.data, value.data + value.len, CR)
-            || ngx_strlchr(value.data, value.data + value.len, LF))
-        {
-            return ngx_http_gateway_websocket_refuse(pass->request,
-                               NGX_HTTP_BAD_REQUEST,
-                               "A header field for the service would have a "
-                               "line break.");
+        rc = ngx_http_gateway_websocket_check_value(pass->request, &value);
+
+        if (rc != NGX_OK) {
+            return rc;
         }
 
         host |= (field[i].name.len == 4

@@ -17,8 +17,6 @@ static ngx_int_t ngx_http_gateway_websocket_serve_check(
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_gateway_websocket_serve_no_upgrade(
     ngx_http_request_t *r);
-static ngx_int_t ngx_http_gateway_websocket_serve_push(ngx_http_request_t *r,
-    char *name, char *value);
 static ngx_int_t ngx_http_gateway_websocket_serve_session(
     ngx_http_request_t *r, ngx_http_gateway_websocket_session_t **sp);
 static ngx_int_t ngx_http_gateway_websocket_serve_uris(
@@ -110,7 +108,7 @@ ngx_http_gateway_websocket_serve_check(ngx_http_request_t *r)
             return rc;
         }
 
-        if (ngx_http_gateway_websocket_serve_push(r, "Allow", "GET")
+        if (ngx_http_gateway_websocket_add_field(r, "Allow", "GET")
             != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -155,26 +153,6 @@ ngx_http_gateway_websocket_serve_no_upgrade(ngx_http_request_t *r)
 
     return ngx_http_gateway_websocket_upgrade_required(r,
                                          "Only WebSockets are served here.");
-}
-
-
-static ngx_int_t
-ngx_http_gateway_websocket_serve_push(ngx_http_request_t *r, char *name,
-    char *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_http_gateway_push_header(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->key.len = ngx_strlen(name);
-    h->key.data = (u_char *) name;
-    h->value.len = ngx_strlen(value);
-    h->value.data = (u_char *) value;
-
-    return NGX_OK;
 }
 
 
@@ -302,7 +280,7 @@ ngx_http_gateway_websocket_serve_uri(ngx_http_gateway_websocket_session_t *s,
     ngx_http_request_t *r, ngx_http_complex_value_t *cv, ngx_str_t *uri)
 {
     ngx_str_t   value, path, args;
-    ngx_uint_t  i, flags;
+    ngx_uint_t  flags;
 
     if (cv->lengths == NULL) {
         *uri = cv->value;
@@ -337,18 +315,7 @@ ngx_http_gateway_websocket_serve_uri(ngx_http_gateway_websocket_session_t *s,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    /* of variables there may be more in a URI than one request line */
-
-    for (i = 0; i < uri->len; i++) {
-
-        if (uri->data[i] <= 0x20 || uri->data[i] == 0x7f) {
-            return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
-                               "The URI for the service would have a space or "
-                               "a control character.");
-        }
-    }
-
-    return NGX_OK;
+    return ngx_http_gateway_websocket_check_uri(r, uri);
 }
 
 
@@ -358,9 +325,8 @@ static ngx_int_t
 ngx_http_gateway_websocket_serve_protocol(
     ngx_http_gateway_websocket_session_t *s, ngx_http_request_t *r)
 {
-    ngx_int_t   rc;
-    ngx_str_t   value, token, *name;
-    ngx_uint_t  i;
+    ngx_int_t  rc;
+    ngx_str_t  value, token, *name;
 
     if (ngx_http_gateway_websocket_fields(r->pool, &r->headers_in.headers,
                                           "sec-websocket-protocol", &value)
@@ -386,15 +352,10 @@ ngx_http_gateway_websocket_serve_protocol(
             continue;
         }
 
-        name = s->conf->protocols->elts;
-
-        for (i = 0; i < s->conf->protocols->nelts; i++) {
-
-            if (name[i].len == token.len
-                && ngx_strncmp(name[i].data, token.data, token.len) == 0)
-            {
-                s->protocol = name[i];
-            }
+        name = ngx_http_gateway_websocket_find_protocol(s->conf->protocols,
+                                                        &token);
+        if (name) {
+            s->protocol = *name;
         }
     }
 }
@@ -404,25 +365,12 @@ static ngx_uint_t
 ngx_http_gateway_websocket_serve_is_offered(ngx_http_request_t *r,
     ngx_str_t *protocol)
 {
-    ngx_str_t  value, token;
+    ngx_str_t  value;
 
-    if (ngx_http_gateway_websocket_fields(r->pool, &r->headers_in.headers,
-                                          "sec-websocket-protocol", &value)
-        < 1)
-    {
-        return 0;
-    }
-
-    while (ngx_http_gateway_websocket_next_token(&value, &token) == NGX_OK) {
-
-        if (token.len == protocol->len
-            && ngx_strncmp(token.data, protocol->data, token.len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
+    return ngx_http_gateway_websocket_fields(r->pool, &r->headers_in.headers,
+                                             "sec-websocket-protocol", &value)
+           > 0
+           && ngx_http_gateway_websocket_has_protocol(&value, protocol);
 }
 
 
@@ -723,7 +671,7 @@ ngx_http_gateway_websocket_serve_accept(
         || ngx_http_gateway_websocket_fields(r->pool, &r->headers_in.headers,
                                              "sec-websocket-key", &key)
            != 1
-        || ngx_http_gateway_websocket_serve_push(r, "Upgrade", "websocket")
+        || ngx_http_gateway_websocket_add_field(r, "Upgrade", "websocket")
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -732,7 +680,7 @@ ngx_http_gateway_websocket_serve_accept(
     ngx_http_gateway_websocket_accept(&key, accept);
     accept[NGX_HTTP_GATEWAY_WEBSOCKET_ACCEPT_LEN] = '\0';
 
-    if (ngx_http_gateway_websocket_serve_push(r, "Sec-WebSocket-Accept",
+    if (ngx_http_gateway_websocket_add_field(r, "Sec-WebSocket-Accept",
                                               (char *) accept)
         != NGX_OK)
     {

@@ -300,6 +300,14 @@ ngx_int_t ngx_http_gateway_websocket_profile_orphan(
     ngx_str_t *addr, ngx_str_t *host);
 
 /*
+ * Copies "src", which may be "dst", to memory of "pool", with the NUL byte that
+ * core has behind values of header fields.  Returns NGX_OK, or NGX_ERROR.
+ */
+
+ngx_int_t ngx_http_gateway_websocket_dup(ngx_pool_t *pool, ngx_str_t *dst,
+    ngx_str_t *src);
+
+/*
  * Finds the variables whose values are kept.  Returns NGX_OK, or NGX_ERROR when
  * there is no memory.
  */

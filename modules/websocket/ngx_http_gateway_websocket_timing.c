@@ -13,18 +13,12 @@
 #include "ngx_http_gateway_websocket_serve.h"
 
 
-#define ngx_http_gateway_websocket_is_due(at)                                 \
-    ((ngx_msec_int_t) ((at) - ngx_current_msec) <= 0)
-
-
 static void ngx_http_gateway_websocket_session_due(
     ngx_http_gateway_websocket_session_t *s);
 static void ngx_http_gateway_websocket_session_ping(
     ngx_http_gateway_websocket_session_t *s);
 static ngx_msec_t ngx_http_gateway_websocket_session_next(
     ngx_http_gateway_websocket_session_t *s);
-static void ngx_http_gateway_websocket_session_earlier(ngx_msec_t *next,
-    ngx_msec_t at);
 
 
 void
@@ -184,7 +178,7 @@ ngx_http_gateway_websocket_session_next(
             at = ngx_current_msec + s->conf->ping;
         }
 
-        ngx_http_gateway_websocket_session_earlier(&next, at);
+        ngx_http_gateway_websocket_earlier(&next, at);
     }
 
     if (s->conf->idle_timeout) {
@@ -194,41 +188,32 @@ ngx_http_gateway_websocket_session_next(
             at = ngx_current_msec + s->conf->idle_timeout;
         }
 
-        ngx_http_gateway_websocket_session_earlier(&next, at);
+        ngx_http_gateway_websocket_earlier(&next, at);
     }
 
     if (s->keep_alive && s->nexchanges == 0 && s->nmessages == 0) {
-        ngx_http_gateway_websocket_session_earlier(&next, s->answered
+        ngx_http_gateway_websocket_earlier(&next, s->answered
                                                           + s->keep_alive);
     }
 
     if (s->max_age) {
-        ngx_http_gateway_websocket_session_earlier(&next, s->max_age);
+        ngx_http_gateway_websocket_earlier(&next, s->max_age);
     }
 
     if (s->expires) {
-        ngx_http_gateway_websocket_session_earlier(&next, s->expires);
+        ngx_http_gateway_websocket_earlier(&next, s->expires);
     }
 
     if (s->draining) {
-        ngx_http_gateway_websocket_session_earlier(&next, s->drain_at);
+        ngx_http_gateway_websocket_earlier(&next, s->drain_at);
     }
 
     if (s->is_blocked) {
-        ngx_http_gateway_websocket_session_earlier(&next, s->blocked
+        ngx_http_gateway_websocket_earlier(&next, s->blocked
                                          + s->conf->upstream.send_timeout);
     }
 
     return next;
-}
-
-
-static void
-ngx_http_gateway_websocket_session_earlier(ngx_msec_t *next, ngx_msec_t at)
-{
-    if ((ngx_msec_int_t) (at - *next) < 0) {
-        *next = at;
-    }
 }
 
 
