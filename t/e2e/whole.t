@@ -1,0 +1,1006 @@
+#!/usr/bin/perl
+
+# All modules in one configuration, with four workers and a minute of mixed
+# load, while nginx reloads every five seconds and a worker is killed every
+# fifteen: each answer is right, only those are lost that a killed worker had
+# (E2EWhole.pm has how that is told), no memory is lost, nothing is left.
+#
+# E2E_SECONDS is how long the load lasts, 60 without it.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+
+use E2E;
+use E2EClient;
+use E2EWhole;
+use JSON::PP ();
+use NgxGatewayHTTP2;
+use NgxGatewayJWT;
+use NgxGatewayWebSocket;
+use POSIX ();
+use Test::More;
+use Time::HiRes qw( sleep time );
+
+my $seconds = $ENV{E2E_SECONDS} || 60;
+my $drain = 1;
+
+E2E::need('wrk', 'wrk');
+E2E::need('h2load', 'nghttp2-client');
+
+my $dir = E2E::dir();
+
+my $json = JSON::PP->new->canonical->allow_nonref;
+
+# ports of the gateway: checking clients, wrk, HTTP/2, pushes
+
+my ($port, $wrk_port, $h2_port, $push_port) = map { E2E::free_port() } 1 .. 4;
+my @ports = ($port, $wrk_port, $h2_port, $push_port);
+
+
+# What stands for services: an nginx that answers with what it was told, and a
+# program that says back what it is sent, on WebSockets and by HTTP.
+
+my $big = join '', map { sprintf "%07d\n", $_ } 1 .. 40_000;
+my $large = '["' . join('","', 1 .. 5000) . '"]';
+
+File::Path::make_path("$dir/files");
+E2E::spew("$dir/files/big", $big);
+E2E::spew("$dir/files/large", $large);
+
+my $service_port = E2E::free_port();
+my $service = E2E->start(name => 'service', port => $service_port,
+                         http => <<"_EOC_");
+log_format ends '\$http_gateway_connection_id \$http_gateway_close';
+
+server {
+    listen 127.0.0.1:$service_port;
+    keepalive_requests 100000000;
+    keepalive_timeout 600s;
+    default_type text/plain;
+
+    location / {
+        return 200 "\$http_host \$request_method \$request_uri \$http_x_user";
+    }
+
+    location /files/ {
+        root $dir;
+    }
+
+    location = /user {
+        default_type application/json;
+        return 200 '{"sub":"\$http_x_user"}';
+    }
+
+    location = /orders {
+        default_type application/json;
+        return 200 '[{"of":"\$arg_of"}]';
+    }
+
+    location = /connect {
+        add_header Gateway-Groups all;
+        return 200;
+    }
+
+    location = /id {
+        default_type application/json;
+        return 200 '{"id":"\$http_gateway_connection_id"}';
+    }
+
+    location = /disconnect {
+        access_log $dir/ends.log ends;
+        return 204;
+    }
+}
+_EOC_
+
+my $echo_port = E2E::free_port();
+my $echo = echo($echo_port);
+
+
+# Tokens, of users and of nobody.
+
+my @users = map { "user$_" } 1 .. 20;
+my %tokens = map { $_ => jwt({ sub => $_, scope => 'read' }, key => 'p256') }
+             @users;
+my %bad = (
+    bad_signature => jwt({}, key => 'p256', signature => sub {
+        my ($bytes) = @_;
+        substr($bytes, 0, 1) ^= "\1";
+        return $bytes;
+    }),
+    unknown_key => jwt({}, key => 'p256_other'),
+    expired => jwt({ exp => at(-60) }, key => 'p256'),
+    wrong_audience => jwt({ aud => 'another' }, key => 'p256'),
+    malformed => 'a.b.c',
+);
+
+E2E::spew("$dir/keys.json", jwks('p256'));
+
+my $nginx = E2E->start(name => 'gateway', port => $port, workers => 4,
+                       connections => 2048, http => configuration(),
+                       main => 'worker_shutdown_timeout 10s;');
+
+is(scalar $nginx->workers, 4, 'four workers');
+
+
+# A minute.
+
+my (@killed, @reloads, @samples);
+my %workers;
+
+my $clients = E2EWhole->new($dir);
+my $begin = time;
+
+$clients->run('http', $port, http_client()) for 1 .. 2;
+$clients->run('users', $port, users_client());
+$clients->run('limits', $port, limits_client());
+$clients->run('http2', $h2_port, http2_client());
+$clients->run('guarded', $port, guarded_client());
+$clients->run('served', $port, served_client()) for 1 .. 2;
+$clients->run('h2load', $h2_port, h2load_client());
+$clients->command('wrk', wrk());
+
+events();
+
+my $seen = $clients->stop();
+
+note(sprintf '%s after %.1f s', 'all clients have ended', time - $begin);
+
+
+# What the clients have seen.
+
+my %again;
+
+for my $name (sort keys %$seen) {
+    next if $name eq 'wrk';
+
+    my %counts;
+
+    for my $one (@{ $seen->{$name} }) {
+        $counts{$_} += $one->{counts}{$_} for keys %{ $one->{counts} };
+    }
+
+    note("$name: ", join ', ', map { "$_ $counts{$_}" } sort keys %counts);
+
+    is(join("\n", map { @{ $_->{wrong} } } @{ $seen->{$name} }), '',
+       "$name: each answer is right");
+    is(join("\n", map { lost($_) } map { @{ $_->{broken} } }
+                  @{ $seen->{$name} }), '',
+       "$name: nothing is lost but with killed workers");
+    cmp_ok($counts{right} // 0, '>', $seconds, "$name: there were many");
+}
+
+note('broken by killed workers, or sent again after reloads: ',
+     $json->encode(\%again));
+
+wrk_is_right($seen->{wrk}[0]);
+
+is(scalar @reloads, POSIX::floor(($seconds - 1) / 5), 'reloads');
+is(scalar @killed, POSIX::floor(($seconds + 7) / 15), 'killed workers');
+
+
+# Each WebSocket that was served has ended for its service, and only once.
+
+{
+    my %opened = map { %{ $_->{ids} } } @{ $seen->{served} };
+    my %ended;
+
+    E2E::wait_for(10, sub {
+        %ended = ();
+
+        for my $line (split /\n/, E2E::slurp("$dir/ends.log")) {
+            my ($id, $code) = split ' ', $line;
+            push @{ $ended{$id} }, $code;
+        }
+
+        return keys %ended >= keys %opened;
+    });
+
+    my %codes;
+
+    $codes{ join ' and ', @{ $ended{$_} // [ 'none' ] } }++ for keys %opened;
+
+    note('WebSockets that were served, by how they ended: ',
+         $json->encode(\%codes));
+    is(join(', ', grep { !/\A(?:1000|1001|1006)\z/ } sort keys %codes), '',
+       'the end of each served WebSocket is told, once');
+    is(get_push('GET', '/push/groups/all')->{body},
+       qq({"group":"all","connections":0}\n), 'and none is in a group any more');
+}
+
+
+# Memory.
+
+memory();
+
+
+# The end.
+
+my $master = $nginx->pid;
+
+$nginx->stop;
+$service->stop;
+
+is(join(' ', grep { kill 0, $_ } $master, keys %workers), '',
+   'no process is left');
+
+my $pids = join '|', map { $_->{pid} } @killed;
+my $line = qr/\[alert\] .* worker process (?:$pids) exited on signal 9$/m;
+
+is(scalar(() = $nginx->log(1) =~ /$line/mg), scalar @killed,
+   'the log tells of each killed worker');
+$nginx->clean_log('and has nothing else that is wrong', $line);
+$service->clean_log('nor has that of the service');
+
+access_log();
+
+done_testing();
+
+
+# Reloads, killed workers, and looks at the memory, in turn.
+
+sub events {
+    my $end = $begin + $seconds;
+    my $reload = $begin + 5;
+    my $kill = $begin + 7.5;
+    my $look = $begin + 4.5;
+
+    while (time < $end) {
+        note_workers();
+
+        if (time >= $look) {
+            push @samples, sample(time - $begin);
+            $look += 5;
+        }
+
+        if (time >= $reload && $reload < $end - 1) {
+            push @reloads, reload();
+            $reload += 5;
+        }
+
+        if (time >= $kill) {
+            my @young = young();
+            push @killed, E2EWhole::kill_worker($young[rand @young], @ports);
+            $kill += 15;
+        }
+
+        sleep 0.05;
+    }
+
+    return;
+}
+
+
+# Workers that have not been told to leave.
+
+sub young {
+    return grep { E2E::_title($_) !~ /shutting down/ } $nginx->workers;
+}
+
+
+sub note_workers {
+    $workers{$_} //= time for $nginx->workers;
+
+    return;
+}
+
+
+# When it was begun, and when the last of the workers before has gone; they
+# end while the next things are done.
+
+sub reload {
+    my %reload = (begin => time, old => { map { $_ => 1 } $nginx->workers });
+
+    $nginx->hup;
+
+    E2E::wait_for(5, sub {
+        4 == grep { !$reload{old}{$_} } $nginx->workers;
+    }) or fail('new workers after a reload');
+
+    $reload{new} = time;
+    note_workers();
+
+    return \%reload;
+}
+
+
+# What became of a connection that a client tells of: nothing where that is as
+# it may be.
+
+sub lost {
+    my ($one) = @_;
+
+    for my $killed (@killed) {
+        my $of = abs($one->{time} - $killed->{time}) < 10
+                 && grep { $_->{ $one->{port} } } values %{ $killed->{ports} };
+
+        if ($of) {
+            $again{killed}++;
+            return;
+        }
+    }
+
+    # RFC 9112, section 9.3.1
+
+    if ($one->{worker}) {
+        for my $reload (@reloads) {
+            if ($reload->{old}{ $one->{worker} }
+                && $one->{time} > $reload->{begin})
+            {
+                $again{left}++;
+                return;
+            }
+        }
+    }
+
+    # a WebSocket that was told to go
+
+    if ($one->{close} && $one->{close} == 1001) {
+        for my $reload (@reloads) {
+            my $after = $one->{time} - $reload->{begin};
+
+            if ($after > 0 && $after < $drain + 5) {
+                $again{told}++;
+                return;
+            }
+        }
+    }
+
+    return sprintf 'after %.3f s: %s', $one->{time} - $begin,
+                   $json->encode($one);
+}
+
+
+sub sample {
+    my ($at) = @_;
+
+    my $master = $nginx->pid;
+    my @workers = grep { time - $workers{$_} > 3 } young();
+    my ($shared) = E2E::slurp("/proc/$master/status")
+                   =~ /^RssShmem:\s+(\d+)/m;
+
+    return { at => $at, master => dirty($master), shared => $shared,
+             workers => [ map { dirty($_) } @workers ] };
+}
+
+
+sub dirty {
+    my ($pid) = @_;
+
+    my ($kb) = E2E::slurp("/proc/$pid/smaps_rollup")
+               =~ /^Private_Dirty:\s+(\d+)/m;
+
+    return $kb;
+}
+
+
+sub memory {
+    for my $one (@samples) {
+        diag(sprintf '%.1f s: master %d kB, workers %s kB, shared %d kB',
+             @$one{qw( at master )}, join(' ', @{ $one->{workers} }),
+             $one->{shared});
+    }
+
+    return;
+}
+
+
+# The clients.
+
+sub http_client {
+    my $n = 0;
+
+    return sub {
+        my ($seen) = @_;
+
+        my $i = ++$n % 1000;
+        my $what = $n % 20;
+
+        if ($what == 0) {
+            right($seen, $seen->get('/files/big'), 200, $big);
+
+        } elsif ($what == 1) {
+            my $body = join ',', map { $i + $_ } 1 .. 2000;
+
+            right($seen, $seen->ask('POST', '/echo', $body), 200, $body);
+
+        } elsif ($what == 2) {
+            my $body = qq({"id":"$$-$n","n":$i});
+
+            right($seen, $seen->ask('POST', '/rpc', $body), 200, $body);
+
+        } elsif ($what == 3) {
+            right($seen, $seen->get("/nowhere/$i"), 404, qr/404 Not Found/);
+
+        } else {
+            right($seen, $seen->get("/open/$i?a=$n"), 200,
+                  "service GET /open/$i?a=$n ");
+        }
+
+        sleep 0.002;
+    };
+}
+
+
+# Those who have tokens, and those who say so.
+
+sub users_client {
+    my @bad = sort keys %bad;
+
+    return sub {
+        my ($seen) = @_;
+
+        my $user = $users[rand @users];
+        my $i = int rand 1000;
+        my $what = rand;
+        my $authorization = "Bearer $tokens{$user}";
+
+        if ($what < 0.25) {
+            my $bad = $bad[rand @bad];
+            my $answer = $seen->get("/api/$i",
+                                    Authorization => "Bearer $bad{$bad}");
+
+            right($seen, $answer, 401, qr/"status":401/);
+            $seen->wrong("$bad: $answer->{headers}{'x-jwt'}")
+                if $answer && $answer->{headers}{'x-jwt'} ne $bad;
+
+        } elsif ($what < 0.3) {
+            right($seen, $seen->get("/api/$i"), 401, qr/"status":401/);
+
+        } elsif ($what < 0.35) {
+            right($seen, $seen->get("/admin/$i",
+                                    Authorization => $authorization),
+                  403, qr/"status":403/);
+
+        } elsif ($what < 0.7) {
+            right($seen, $seen->get("/api/$i",
+                                    Authorization => $authorization),
+                  200, "service GET /api/$i $user");
+
+        } else {
+            right($seen, $seen->get('/home', Authorization => $authorization),
+                  200, qq({"user":{"sub":"$user"},)
+                       . qq("orders":[{"of":"$user"}],"large":$large}));
+        }
+
+        sleep 0.002;
+    };
+}
+
+
+# A bucket has three tokens, and gets no more in a minute.
+
+sub limits_client {
+    my $n = 0;
+
+    return sub {
+        my ($seen) = @_;
+
+        my $key = "$$-" . ++$n;
+
+        for my $status (200, 200, 200, 429, 429) {
+            my $answer = $seen->get("/few?key=$key");
+
+            # what was lost may have been charged
+
+            last if !$answer || $seen->{tries} > 1;
+
+            right($seen, $answer, $status, $status == 200
+                  ? "service GET /few?key=$key " : qr/"status":429/);
+        }
+
+        sleep 0.01;
+    };
+}
+
+
+# Ten requests at once on a connection, the next ones on another.
+
+sub http2_client {
+    return sub {
+        my ($seen) = @_;
+
+        my $client = NgxGatewayHTTP2->new($seen->{port});
+        my @paths = map { '/open/' . int rand 1000 } 1 .. 10;
+        my @ids = $client->send(map { [ GET => $_ ] } @paths);
+        my @answers = $client->answers(@ids);
+
+        if (my @none = grep { $_->{code} eq '-' } @answers) {
+            $seen->broken($client->{socket}, @none . ' streams');
+            return;
+        }
+
+        for my $i (0 .. $#paths) {
+            my ($code, $body) = @{ $answers[$i] }{qw( code body )};
+
+            if ($code ne '200' || $body ne "service GET $paths[$i] ") {
+                $seen->wrong("HTTP/2 $paths[$i]: $code $body");
+                next;
+            }
+
+            $seen->count('right');
+        }
+
+        sleep 0.03;
+    };
+}
+
+
+# WebSockets, each of which has been open for a while when it is used; one that
+# has been closed is opened anew.
+
+sub websockets {
+    my ($path, $use) = @_;
+
+    my @sockets;
+
+    return sub {
+        my ($seen) = @_;
+
+        my $i = int rand 10;
+
+        if (!$sockets[$i] || rand() < 0.01) {
+            leave_socket($seen, delete $sockets[$i]) if $sockets[$i];
+
+            $sockets[$i] = open_socket($seen, $path) or return;
+        }
+
+        if (!$use->($seen, $sockets[$i])) {
+            my $close = $sockets[$i]->read_close(5);
+
+            $seen->broken($sockets[$i]->socket, "$path: $close->{end}",
+                          close => $close->{code});
+            undef $sockets[$i];
+        }
+
+        sleep 0.005;
+    };
+}
+
+
+sub open_socket {
+    my ($seen, $path) = @_;
+
+    my $ws = NgxGatewayWebSocket->new($seen->{port}, uri => $path);
+
+    if (!$ws->status) {
+        $seen->broken($ws->socket, "$path: no answer to the handshake");
+        return;
+    }
+
+    if ($ws->status != 101 || defined $ws->verify) {
+        $seen->wrong("$path: " . $ws->head);
+        return;
+    }
+
+    $seen->count('opened');
+
+    return $ws;
+}
+
+
+sub leave_socket {
+    my ($seen, $ws) = @_;
+
+    $ws->send_close(1000);
+
+    my $close = $ws->read_close(5);
+
+    $seen->broken($ws->socket, "left: $close->{end}", close => $close->{code})
+        if !$close->{code} || $close->{code} != 1000;
+
+    return;
+}
+
+
+sub guarded_client {
+    my $n = 0;
+
+    return websockets('/guarded', sub {
+        my ($seen, $ws) = @_;
+
+        my $text = "$$ " . ++$n . ' ' . 'x' x rand 2000;
+
+        return said($seen, $ws, $text, $text);
+    });
+}
+
+
+# Messages that the service answers, and such that it pushes.
+
+sub served_client {
+    my $n = 0;
+
+    return websockets('/served', sub {
+        my ($seen, $ws) = @_;
+
+        if (!$ws->{id}) {
+            $ws->send_text('{"ask":"id"}') or return 0;
+
+            my $answer = $ws->read_text(10) // return 0;
+
+            ($ws->{id}) = $answer =~ /\A\{"id":"(\w+)"\}\z/
+                or $seen->wrong("id: $answer");
+            $seen->{ids}{ $ws->{id} } = 1;
+        }
+
+        my $text = qq({"n":"$$-) . ++$n . '"}';
+
+        if ($n % 3) {
+            return said($seen, $ws, $text, $text);
+        }
+
+        my $client = delete $ws->{push} // E2EClient->new($push_port);
+        my $answer = eval {
+            $client->ask('POST', "/push/$ws->{id}",
+                         'Content-Type' => 'application/json', $text);
+        };
+
+        if (!$answer) {
+            $seen->broken($client->{socket}, 'push: ' . ($@ || 'nothing'));
+            return 1;
+        }
+
+        # who is gone may have been seen to be gone by the gateway first
+
+        return 0 if $answer->{status} == 410;
+
+        if ($answer->{status} != 200 || $answer->{body} ne qq({"reached":1}\n)) {
+            $seen->wrong("push: $answer->{status} $answer->{body}");
+            return 1;
+        }
+
+        my $got = $ws->read_text(10) // return 0;
+
+        $got eq $text ? $seen->count('right')
+                      : $seen->wrong("push $text: $got");
+        $seen->count('pushed');
+
+        return 1;
+    });
+}
+
+
+sub said {
+    my ($seen, $ws, $text, $due) = @_;
+
+    $ws->send_text($text) or return 0;
+
+    my $answer = $ws->read_text(10) // return 0;
+
+    $answer eq $due ? $seen->count('right')
+                    : $seen->wrong("$text: $answer");
+
+    return 1;
+}
+
+
+# Short loads of HTTP/2, and what h2load says of each.
+
+sub h2load_client {
+    E2E::spew("$dir/uris", join "\n", map { "http://127.0.0.1:$h2_port$_" }
+                           '/open/1', '/api/2', '/home', '/files/large');
+
+    return sub {
+        my ($seen) = @_;
+
+        my $from = time;
+        my $said = E2E::output('h2load', '-n', 200, '-c', 4, '-m', 5,
+                               '-i', "$dir/uris", '-H',
+                               "Authorization: Bearer $tokens{user1}");
+        my $to = time;
+
+        my ($ok, $failed) = $said =~ /\ (\d+)\ succeeded,\ (\d+)\ failed/x;
+        my ($good) = $said =~ /^status codes: (\d+) 2xx, 0 3xx, 0 4xx, 0 5xx/m;
+
+        if (!defined $good) {
+            $seen->wrong($said);
+            return;
+        }
+
+        $seen->{counts}{right} += $good;
+        push @{ $seen->{runs} }, [ $from, $to, $failed ] if $failed;
+
+        sleep 0.2;
+    };
+}
+
+
+# As fast as it goes, on connections of one request each: none of these can
+# have been closed by a worker that leaves.
+
+sub wrk {
+    E2E::spew("$dir/wrk.lua", <<"_EOC_");
+local requests = {}
+local i = 0
+
+init = function()
+    local token = { Authorization = "Bearer $tokens{user2}" }
+
+    for n = 1, 100 do
+        requests[#requests + 1] = wrk.format("GET", "/open/" .. n)
+        requests[#requests + 1] = wrk.format("GET", "/api/" .. n, token)
+        requests[#requests + 1] = wrk.format("GET", "/few?key=")
+    end
+
+    requests[#requests + 1] = wrk.format("GET", "/home", token)
+    requests[#requests + 1] = wrk.format("GET", "/files/big")
+end
+
+request = function()
+    i = i % #requests + 1
+    return requests[i]
+end
+
+delay = function()
+    return 10
+end
+
+done = function(summary)
+    local e = summary.errors
+
+    io.write(string.format("asked %d status %d connect %d read %d write %d " ..
+                           "timeout %d\\n", summary.requests, e.status,
+                           e.connect, e.read, e.write, e.timeout))
+end
+_EOC_
+
+    return ('wrk', '-t1', '-c8', "-d${seconds}s", '--timeout', '20s',
+            '-s', "$dir/wrk.lua", "http://127.0.0.1:$wrk_port");
+}
+
+
+sub wrk_is_right {
+    my ($said) = @_;
+
+    my ($asked, $status, $connect, $read, $write, $timeout) =
+        $said =~ /^asked\ (\d+)\ status\ (\d+)\ connect\ (\d+)\ read\ (\d+)
+                  \ write\ (\d+)\ timeout\ (\d+)$/mx
+        or return fail("wrk says: $said");
+
+    my $lost = 0;
+
+    $lost += keys %{ $_->{ports}{$wrk_port} } for @killed;
+
+    note("wrk: asked $asked, lost $read, with killed workers $lost");
+    cmp_ok($asked, '>', 50 * $seconds, 'wrk: there were many');
+    is("$status $connect $write $timeout", '0 0 0 0', 'wrk: all were right');
+    cmp_ok($read, '<=', $lost, 'wrk: nothing is lost but with killed workers');
+
+    return;
+}
+
+
+sub right {
+    my ($seen, $answer, $status, $body) = @_;
+
+    return if !$answer;
+
+    if ($answer->{status} != $status
+        || (ref $body ? $answer->{body} !~ $body : $answer->{body} ne $body))
+    {
+        $seen->wrong("not $status $body: $answer->{status} "
+                     . $json->encode($answer->{headers}) . $answer->{body});
+        return;
+    }
+
+    $seen->count('right');
+
+    return;
+}
+
+
+sub get_push {
+    my ($method, $path) = @_;
+
+    return E2EClient->new($push_port)->ask($method, $path);
+}
+
+
+# Each line is whole.
+
+sub access_log {
+    my ($lines, @bad) = (0);
+
+    open my $in, '<:raw', "$dir/access.log" or die "access.log: $!\n";
+
+    while (my $line = <$in>) {
+        $lines++;
+        push @bad, $line
+            if $line !~ /\A\{(?:"[a-z_]+":"(?:[^"\\]|\\.)*",?)+\}\n\z/
+               || $lines % 50 == 0 && !eval { JSON::PP::decode_json($line) };
+    }
+
+    is(join('', splice @bad, 0, 5), '', "$lines lines of the access log");
+
+    return;
+}
+
+
+sub echo {
+    my ($port) = @_;
+
+    my $program = "$dir/ws_echo";
+    my $said = E2E::output($ENV{CC} || 'cc', '-O2', '-o', $program,
+                           "$E2E::ROOT/t/bench/ws_echo.c", '-lcrypto');
+
+    -x $program or die "ws_echo.c is not compiled:\n$said";
+
+    return E2EWhole::Program->start($program, $port);
+}
+
+
+sub configuration {
+    my $locations = locations();
+
+    return <<"_EOC_";
+log_format whole escape=json
+    '{"time":"\$msec","method":"\$request_method","uri":"\$uri",'
+    '"status":"\$status","user":"\$gateway_jwt_claim_sub",'
+    '"jwt":"\$gateway_jwt_status","limit":"\$gateway_limit_status",'
+    '"zone":"\$gateway_limit_zone",'
+    '"aggregate":"\$gateway_aggregate_status",'
+    '"close":"\$gateway_websocket_close",'
+    '"upstream":"\$upstream_addr","seconds":"\$request_time"}';
+
+gateway_jwt_issuer corp {
+    issuer $NgxGatewayJWT::ISSUER;
+    audience $NgxGatewayJWT::AUDIENCE;
+    key_file $dir/keys.json;
+}
+
+gateway_jwt_cache size=16;
+
+gateway_limit_zone \$binary_remote_addr zone=address:1m rate=1000000r/s
+                   burst=1000000;
+gateway_limit_zone \$gateway_jwt_claim_sub zone=user:1m rate=1000000r/s
+                   burst=1000000;
+gateway_limit_zone \$arg_key zone=few:4m rate=1r/h burst=3;
+
+gateway_websocket_zone sockets:1m;
+gateway_websocket_drain ${drain}s;
+
+map \$http_upgrade \$connection_upgrade {
+    default upgrade;
+    "" "";
+}
+
+upstream service {
+    zone service 64k;
+    server 127.0.0.1:$service_port max_fails=0;
+    keepalive 16;
+    keepalive_requests 100000000;
+    keepalive_timeout 600s;
+}
+
+upstream echo {
+    server 127.0.0.1:$echo_port max_fails=0;
+    keepalive 16;
+    keepalive_requests 100000000;
+    keepalive_timeout 600s;
+}
+
+keepalive_requests 100000000;
+client_body_buffer_size 32k;
+proxy_http_version 1.1;
+proxy_set_header Connection "";
+proxy_set_header X-User \$gateway_jwt_claim_sub;
+
+server {
+    listen 127.0.0.1:$port;
+    access_log $dir/access.log whole;
+
+$locations
+}
+
+server {
+    listen 127.0.0.1:$wrk_port;
+    keepalive_timeout 0;
+
+$locations
+}
+
+server {
+    listen 127.0.0.1:$h2_port http2;
+
+$locations
+}
+
+server {
+    listen 127.0.0.1:$push_port;
+    keepalive_timeout 0;
+
+    location /push/ {
+        gateway_websocket_push zone=sockets;
+    }
+}
+_EOC_
+}
+
+
+sub locations {
+    return <<'_EOC_';
+    add_header X-Worker $pid always;
+    add_header X-JWT $gateway_jwt_status always;
+    gateway_limit zone=address;
+
+    location /open/ {
+        proxy_pass http://service;
+    }
+
+    location /files/ {
+        proxy_pass http://service;
+    }
+
+    location /few {
+        gateway_limit zone=address;
+        gateway_limit zone=few;
+        proxy_pass http://service;
+    }
+
+    location /api/ {
+        gateway_jwt api issuer=corp;
+        gateway_limit zone=address;
+        gateway_limit zone=user after_auth;
+        proxy_pass http://service;
+    }
+
+    location /admin/ {
+        gateway_jwt api issuer=corp;
+        gateway_jwt_require_scope write;
+        proxy_pass http://service;
+    }
+
+    location = /home {
+        gateway_jwt api issuer=corp;
+        gateway_limit zone=address;
+        gateway_limit zone=user after_auth;
+
+        gateway_aggregate {
+            part user /_service/user;
+            part orders /_service/orders?of=$gateway_jwt_claim_sub;
+            part large /_service/files/large;
+        }
+    }
+
+    location /_service/ {
+        internal;
+        proxy_pass http://service/;
+    }
+
+    location = /echo {
+        proxy_pass http://echo;
+    }
+
+    location = /rpc {
+        gateway_websocket_pass ws://echo/;
+        gateway_websocket_correlate /id;
+    }
+
+    location = /guarded {
+        gateway_websocket_guard on;
+        proxy_pass http://echo;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection $connection_upgrade;
+    }
+
+    location = /served {
+        gateway_websocket_serve /_echo/ zone=sockets;
+        gateway_websocket_connect /_service/connect;
+        gateway_websocket_disconnect /_service/disconnect;
+        gateway_websocket_route /ask id /_service/id;
+    }
+
+    location /_echo/ {
+        internal;
+        proxy_pass http://echo/;
+    }
+
+    location / {
+        return 404;
+    }
+_EOC_
+}
