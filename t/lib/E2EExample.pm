@@ -14,14 +14,16 @@ package E2EExample;
 #     ports     { 8110 => $port }: a service of the test's own; the stand-in
 #               server for that port is left out.  Port 1 refuses connections
 #     edit      sub that changes a file's text in $_; its argument is the
-#               file's name below conf.example/.  Ports are moved after it
+#               file's name below conf.example/, which are NAME.conf, log.conf,
+#               services/NAME.conf and NAME/*.  Ports are moved after it
 #     quit      for QUIT: seconds until stop uses TERM
 #
 # Beside those of E2E:
 #
 #     port(8100)       where 127.0.0.1:8100 of the files is
 #     tls(NAME)        path of a file of auto/certificates
-#     edit(FILE, SUB)  changes a file as the option does, ports being moved
+#     edit(FILE, SUB)  changes a file as the option does, where the ports
+#                      have been moved
 #     ask(...)         { status, headers, body, version }; names of headers in
 #                      lower case, values of one name joined by ", "
 #     curl(...)        the same with options of curl, the last being the URL
@@ -66,7 +68,8 @@ sub start {
                        seen => 0, options => \%o }, $class;
 
     File::Path::make_path("$dir/build", "$dir/conf.example/keys",
-                          "$dir/conf.example/services");
+                          "$dir/conf.example/services",
+                          "$dir/conf.example/$name");
 
     E2E::spew("$dir/build/modules.conf", E2E::modules());
     $self->_certificates();
@@ -122,8 +125,10 @@ sub _files {
     my $edit = $self->{options}{edit} // sub {};
 
     my %texts;
-    my @names = grep { -e "$E2E::ROOT/conf.example/$_" }
-                "$self->{name}.conf", 'log.conf', "services/$self->{name}.conf";
+    my @names = map { s{^\Q$E2E::ROOT\E/conf.example/}{}r } grep { -f }
+                map { glob "$E2E::ROOT/conf.example/$_" }
+                "$self->{name}.conf", 'log.conf',
+                "services/$self->{name}.conf", "$self->{name}/*";
 
     for my $file (@names) {
         local $_ = E2E::slurp("$E2E::ROOT/conf.example/$file");
