@@ -32,6 +32,7 @@ package E2EWhole;
 use strict;
 use warnings;
 
+use IO::Socket::INET ();
 use JSON::PP ();
 use POSIX ();
 use Time::HiRes ();
@@ -148,6 +149,32 @@ sub DESTROY {
     }
 
     return;
+}
+
+
+# Ports that were free a moment ago, and not one of them twice.
+
+sub free_ports {
+    my ($n) = @_;
+
+    my @sockets = map {
+        IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
+            or die "no free port: $!\n"
+    } 1 .. $n;
+
+    return map { $_->sockport } @sockets;
+}
+
+
+# kB that are a process's own, or nothing when it is gone.
+
+sub dirty {
+    my ($pid) = @_;
+
+    my ($kb) = (eval { E2E::slurp("/proc/$pid/smaps_rollup") } // '')
+               =~ /^Private_Dirty:\s+(\d+)/m;
+
+    return $kb;
 }
 
 
