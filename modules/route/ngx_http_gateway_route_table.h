@@ -73,7 +73,7 @@ typedef struct ngx_http_gateway_route_table_s
 /*
  * Tells whether all conditions of the line hold: NGX_OK, NGX_DECLINED, or
  * NGX_ERROR, which ends the lookup.  Called only for lines that have
- * conditions, once for a line when something is found, up to twice otherwise.
+ * conditions, and at most once for each in a lookup.
  */
 
 typedef ngx_int_t (*ngx_http_gateway_route_check_pt)(void *data,

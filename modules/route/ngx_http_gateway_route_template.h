@@ -35,13 +35,15 @@ typedef enum {
 
 
 typedef struct {
-    ngx_uint_t                           kind;
-    ngx_str_t                            text;     /* literal or regex, part of
-                                                      the template's text */
+    uint32_t                             kind;
+    uint32_t                             regex;    /* number in the table, set
+                                                      by its compilation */
+    ngx_str_t                            text;     /* part of the template's:
+                                                      the regex without its
+                                                      parentheses, the segment
+                                                      of other kinds */
     ngx_str_t                            name;     /* of the capture; empty:
                                                       there is none */
-    ngx_uint_t                           regex;    /* number in the table, set
-                                                      by its compilation */
 } ngx_http_gateway_route_segment_t;
 
 

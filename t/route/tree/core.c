@@ -1,0 +1,102 @@
+
+/*
+ * Copyright (C) ngx_gateway authors
+ */
+
+
+#include "core.h"
+
+#include <malloc.h>
+
+
+ngx_log_t              core_log;
+size_t                 core_allocated;
+
+ngx_uint_t             ngx_pagesize;
+ngx_pid_t              ngx_pid;
+volatile ngx_cycle_t  *ngx_cycle;
+
+
+static void *core_counted(void *p);
+
+
+static ngx_cycle_t     core_cycle;
+
+
+void
+core_init(void)
+{
+    ngx_pagesize = getpagesize();
+    core_log.log_level = NGX_LOG_INFO;
+    core_cycle.log = &core_log;
+    ngx_cycle = &core_cycle;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+}
+
+
+void *
+ngx_alloc(size_t size, ngx_log_t *log)
+{
+    return core_counted(malloc(size));
+}
+
+
+void *
+ngx_calloc(size_t size, ngx_log_t *log)
+{
+    return core_counted(calloc(1, size));
+}
+
+
+void *
+ngx_memalign(size_t alignment, size_t size, ngx_log_t *log)
+{
+    void  *p;
+
+    return posix_memalign(&p, alignment, size) == 0 ? core_counted(p) : NULL;
+}
+
+
+static void *
+core_counted(void *p)
+{
+    core_allocated += malloc_usable_size(p);
+
+    return p;
+}
+
+
+void
+ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
+    const char *fmt, ...)
+{
+    u_char   *last, buf[NGX_MAX_ERROR_STR];
+    va_list   args;
+
+    static const char  *levels[] = {
+        "", "emerg", "alert", "crit", "error", "warn", "notice", "info"
+    };
+
+    va_start(args, fmt);
+    last = ngx_vslprintf(buf, buf + sizeof(buf), fmt, args);
+    va_end(args);
+
+    printf("%s: %.*s\n", levels[level], (int) (last - buf), buf);
+}
+
+
+/* of nginx's configuration, which there is none of */
+
+char *
+ngx_conf_set_flag_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return NGX_CONF_OK;
+}
+
+
+void ngx_cdecl
+ngx_conf_log_error(ngx_uint_t level, ngx_conf_t *cf, ngx_err_t err,
+    const char *fmt, ...)
+{
+}

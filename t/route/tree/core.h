@@ -1,0 +1,31 @@
+
+/*
+ * Copyright (C) ngx_gateway authors
+ */
+
+
+/*
+ * What nginx's core files need that are linked with the router's: a log that
+ * goes to standard output, memory, and what ngx_regex.c has for nginx itself.
+ */
+
+
+#ifndef _CORE_H_INCLUDED_
+#define _CORE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+extern ngx_log_t  core_log;
+
+/* bytes that are allocated and not freed, of all pools and of PCRE's */
+
+extern size_t     core_allocated;
+
+
+void core_init(void);
+
+
+#endif /* _CORE_H_INCLUDED_ */
