@@ -137,7 +137,7 @@ sub _files {
 
         if ($file =~ m{^services/}) {
             for my $port (keys %$given) {
-                s/^( *)server \{\n(?:(?!\1\}).*\n)*?
+                s/^(\ *)server\ \{\n(?:(?!\1\}).*\n)*?
                   \ +listen\ +127\.0\.0\.1:$port\b.*\n(?:(?!\1\}).*\n)*\1\}\n
                  //mgx;
             }
