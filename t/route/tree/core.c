@@ -6,18 +6,12 @@
 
 #include "core.h"
 
-#include <malloc.h>
-
 
 ngx_log_t              core_log;
-size_t                 core_allocated;
 
 ngx_uint_t             ngx_pagesize;
 ngx_pid_t              ngx_pid;
 volatile ngx_cycle_t  *ngx_cycle;
-
-
-static void *core_counted(void *p);
 
 
 static ngx_cycle_t     core_cycle;
@@ -38,14 +32,14 @@ core_init(void)
 void *
 ngx_alloc(size_t size, ngx_log_t *log)
 {
-    return core_counted(malloc(size));
+    return malloc(size);
 }
 
 
 void *
 ngx_calloc(size_t size, ngx_log_t *log)
 {
-    return core_counted(calloc(1, size));
+    return calloc(1, size);
 }
 
 
@@ -54,16 +48,7 @@ ngx_memalign(size_t alignment, size_t size, ngx_log_t *log)
 {
     void  *p;
 
-    return posix_memalign(&p, alignment, size) == 0 ? core_counted(p) : NULL;
-}
-
-
-static void *
-core_counted(void *p)
-{
-    core_allocated += malloc_usable_size(p);
-
-    return p;
+    return posix_memalign(&p, alignment, size) == 0 ? p : NULL;
 }
 
 

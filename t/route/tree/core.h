@@ -20,10 +20,6 @@
 
 extern ngx_log_t  core_log;
 
-/* bytes that are allocated and not freed, of all pools and of PCRE's */
-
-extern size_t     core_allocated;
-
 
 void core_init(void);
 
