@@ -159,6 +159,7 @@ sub refused {
             400, 'a fragment');
     problem(get('/v1/catalog', curl => [ '--http1.1', '-H', 'Host: a b' ]), 400,
             'a request that cannot be read');
+    problem($api->ask($tls, 8100, 'TRACE', '/v1/catalog'), 405, 'TRACE');
     problem(get('/v1/catalog', curl => [ '--http1.1', '-H',
                 'Transfer-Encoding: chunked', '-H', 'Content-Length: 3',
                 '-d', 'abc' ]), 400, 'two lengths');
@@ -605,8 +606,9 @@ sub deadlines {
     my $port = $api->port(8100);
 
     E2E::output('sh', '-c',
-        "(printf 'GET / HTTP/1.1\\r\\nHost: api'; sleep 1.5) | openssl s_client "
-        . "-quiet -connect 127.0.0.1:$port -servername api.example.com 2>&1");
+        "(printf 'GET / HTTP/1.1\\r\\nHost: api'; sleep 1.5)"
+        . " | openssl s_client -quiet -servername api.example.com"
+        . " -connect 127.0.0.1:$port");
 
     is($api->logged(status => 408), 1, 'half a header');
 
