@@ -99,7 +99,7 @@ ngx_http_gateway_route_parameters(ngx_conf_t *cf,
         rv = option->set(cf, route, &s);
 
         if (rv == NGX_CONF_ERROR) {
-            return rv;
+            return NGX_CONF_ERROR;
         }
 
         if (rv != NGX_CONF_OK) {
