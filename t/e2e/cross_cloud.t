@@ -94,6 +94,11 @@ my (%service, $gateway);
            "$cloud: it is well");
     }
 
+    # What nginx cannot read gets nginx's answer.
+
+    is(ask('east', 'GET', '/orders/1', Host => 'a b')->{status}, 400,
+       'a request that is none');
+
     # Tokens: each issuer signs for itself.
 
     for my $cloud ('east', 'west') {
@@ -524,11 +529,11 @@ my (%service, $gateway);
             proxy_ssl_certificate      ../build/tls/gateway.west.example.com.crt;
             proxy_ssl_certificate_key  ../build/tls/gateway.west.example.com.key;
             proxy_ssl_name             gateway.east.example.com;};
-        s{(listen\ +127\.0\.0\.1:8123;.*?location\ /\ \{\n)}{$1
-            proxy_set_header Via \$http_via;
-            proxy_ssl_name api.east.example.com;
-            proxy_pass https://127.0.0.1:8120;
-            break; #}sx if $_[0] =~ /services/;
+        s{(listen\ +127\.0\.0\.1:8123;.*?location\ /\ \{\n).*?^(\ {4}\})}{$1
+            proxy_set_header  Via  \$http_via;
+            proxy_ssl_name    api.east.example.com;
+            proxy_pass        https://127.0.0.1:8120;
+            $2}smx if $_[0] =~ /services/;
     });
 
     my $answer = ask('east', 'GET', '/invoices/loop', token('east'));
@@ -564,9 +569,10 @@ my (%service, $gateway);
 # that stand in for them, and with a port, since 80 is not everybody's.
 
 SKIP: {
-    my @on = (service_on('127.0.0.1'), undef);
+    my $asked = E2E::dir() . '/asked';
+    my @on = (service_on($asked, '127.0.0.1'), undef);
 
-    $on[1] = service_on('127.0.0.2', $on[0]->{port})
+    $on[1] = service_on($asked, '127.0.0.2', $on[0]->{port})
         or skip('127.0.0.2 is not this machine\'s', 1);
 
     my $dns = dns();
@@ -591,6 +597,23 @@ SKIP: {
     ok(E2E::wait_for(5, sub { $ask->()->{body} eq '127.0.0.2' }),
        'and again when its time is over');
 
+    # Both fail after they were asked: the second is asked only for what may
+    # be asked twice.
+
+    $dns->{set}->('127.0.0.1', '127.0.0.2');
+
+    for my $case ([ GET => 2 ], [ POST => 1 ], [ PUT => 2 ], [ PATCH => 1 ]) {
+        my ($method, $times) = @$case;
+
+        ok(E2E::wait_for(5, sub {
+            E2E::spew($asked, '');
+            ask('east', $method, '/orders/reset', token('east'));
+            return $method =~ /^P[OA]/ || E2E::slurp($asked) =~ /\n.*\n/;
+        }), "$method: two addresses");
+        is(scalar(() = E2E::slurp($asked) =~ /^$method /mg), $times,
+           "... $times of them asked");
+    }
+
     # one of two is dead
 
     $dns->{set}->('127.0.0.1', '127.0.0.2');
@@ -614,7 +637,8 @@ SKIP: {
     stop_service($on[0]);
     stop_service($dns);
 
-    finish('with names of DNS', qr/could not be resolved|Connection refused/);
+    finish('with names of DNS', qr/could not be resolved|Connection refused
+                                   |prematurely closed/x);
 }
 
 
@@ -820,11 +844,12 @@ sub free_port {
 }
 
 
-# A service that answers with its address, and a DNS server that answers every
-# question with addresses that the test sets.
+# A service that answers with its address, and closes connections on which
+# something with "reset" is asked, a line for each request being in a file; and
+# a DNS server that answers every question with addresses that the test sets.
 
 sub service_on {
-    my ($address, $port) = @_;
+    my ($file, $address, $port) = @_;
 
     my $listen = IO::Socket::INET->new(LocalAddr => $address, Listen => 16,
                                        LocalPort => $port // 0,
@@ -840,8 +865,15 @@ sub service_on {
                 while ($head !~ /\r\n\r\n/ && sysread $client, $head, 4096,
                                                       length $head) {}
 
+                my ($line) = $head =~ /^([^\r]*)/;
+
+                open my $log, '>>', $file or die "$file: $!\n";
+                syswrite $log, "$line $address\n";
+                close $log;
+
                 syswrite $client, answer(200, $address, 'Content-Length' =>
-                                                         length $address);
+                                                        length $address)
+                    if $line !~ /reset/;
                 close $client;
             }
         }),
