@@ -177,7 +177,9 @@ ngx_http_gateway_route_hosts_next(ngx_http_gateway_route_hosts_t *hosts,
             break;
         }
 
-        if (names->pos != names->start && *names->pos != '.') {
+        /* ".example.com" itself is not a name below it */
+
+        if ((names->pos == names->start) == (*names->pos == '.')) {
             continue;
         }
 

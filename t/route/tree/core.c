@@ -8,10 +8,15 @@
 
 
 ngx_log_t              core_log;
+ngx_uint_t             core_quiet;
+ngx_int_t              core_allocations = -1;
 
 ngx_uint_t             ngx_pagesize;
 ngx_pid_t              ngx_pid;
 volatile ngx_cycle_t  *ngx_cycle;
+
+
+static ngx_uint_t core_fails(void);
 
 
 static ngx_cycle_t     core_cycle;
@@ -32,14 +37,14 @@ core_init(void)
 void *
 ngx_alloc(size_t size, ngx_log_t *log)
 {
-    return malloc(size);
+    return core_fails() ? NULL : malloc(size);
 }
 
 
 void *
 ngx_calloc(size_t size, ngx_log_t *log)
 {
-    return calloc(1, size);
+    return core_fails() ? NULL : calloc(1, size);
 }
 
 
@@ -49,6 +54,13 @@ ngx_memalign(size_t alignment, size_t size, ngx_log_t *log)
     void  *p;
 
     return posix_memalign(&p, alignment, size) == 0 ? p : NULL;
+}
+
+
+static ngx_uint_t
+core_fails(void)
+{
+    return core_allocations >= 0 && core_allocations-- == 0;
 }
 
 
@@ -62,6 +74,10 @@ ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
     static const char  *levels[] = {
         "", "emerg", "alert", "crit", "error", "warn", "notice", "info"
     };
+
+    if (core_quiet) {
+        return;
+    }
 
     va_start(args, fmt);
     last = ngx_vslprintf(buf, buf + sizeof(buf), fmt, args);

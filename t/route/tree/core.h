@@ -18,7 +18,15 @@
 #include <ngx_core.h>
 
 
-extern ngx_log_t  core_log;
+extern ngx_log_t   core_log;
+
+/* nothing is printed of what is logged */
+
+extern ngx_uint_t  core_quiet;
+
+/* how many allocations succeed before one fails; -1: all do */
+
+extern ngx_int_t   core_allocations;
 
 
 void core_init(void);
