@@ -62,7 +62,7 @@ server {
     default_type text/plain;
 
     location / {
-        return 200 "\$http_host \$request_method \$request_uri \$http_x_user";
+        return 200 "\$http_host \$request_method \$request_uri \$http_x_user\$http_x_id";
     }
 
     location /files/ {
@@ -96,7 +96,7 @@ server {
 }
 _EOC_
 
-my $echo = echo($echo_port);
+my $echo = E2EWhole::Program->echo($echo_port);
 
 
 # Tokens, of users and of nobody.
@@ -117,6 +117,11 @@ my %bad = (
 );
 
 E2E::spew("$dir/keys.json", jwks('p256'));
+
+# a table that is not small
+
+E2E::spew("$dir/routes", join '', map { "GET /api/many/$_/of/:id users;\n" }
+                              0 .. 999);
 
 my $nginx = E2E->start(name => 'gateway', port => $port, workers => 4,
                        connections => 2048, http => configuration(),
@@ -151,7 +156,7 @@ note(sprintf 'all clients have ended after %.1f s', time - $begin);
 
 # What the clients have seen.
 
-my %again;
+my (%again, %sides);
 
 for my $name (sort keys %$seen) {
     next if $name eq 'wrk';
@@ -161,6 +166,8 @@ for my $name (sort keys %$seen) {
     for my $one (@{ $seen->{$name} }) {
         $counts{$_} += $one->{counts}{$_} for keys %{ $one->{counts} };
     }
+
+    %sides = (%sides, map { $_ => 1 } grep { / to \w+$/ } keys %counts);
 
     note("$name: ", join ', ', map { "$_ $counts{$_}" } sort keys %counts);
 
@@ -174,6 +181,9 @@ for my $name (sort keys %$seen) {
 
 note('broken by killed workers, or sent again after reloads: ',
      $json->encode(\%again));
+
+is(join(', ', sort keys %sides), 'split to legacy, split to orders, '
+   . 'user to legacy, user to orders', 'requests were split by weight');
 
 wrk_is_right($seen->{wrk}[0]);
 h2load_is_right(@{ $seen->{h2load}[0]{runs} });
@@ -208,7 +218,8 @@ is(scalar @killed, POSIX::floor(($seconds + 7) / 15), 'killed workers');
     is(join(', ', grep { !/\A(?:1000|1001|1006)\z/ } sort keys %codes), '',
        'the end of each served WebSocket is told, once');
     is(get_push('GET', '/push/groups/all')->{body},
-       qq({"group":"all","connections":0}\n), 'and none is in a group any more');
+       qq({"group":"all","connections":0}\n),
+       'and none is in a group any more');
 }
 
 
@@ -398,8 +409,8 @@ sub sample {
 # the mean of all workers would tell.
 
 sub memory {
-    my ($then, @later) = grep { $_->{at} > 8 } @old_samples;
-    my $last = $later[-1];
+    my ($then) = grep { $_->{at} > 8 } @old_samples;
+    my $last = $old_samples[-1];
 
     for my $one (@old_samples) {
         note(sprintf '%.1f s: master %d kB, workers %s kB, shared %d kB',
@@ -474,6 +485,14 @@ sub http_client {
         } elsif ($what == 3) {
             right($seen, $seen->get("/nowhere/$i"), 404, qr/404 Not Found/);
 
+        } elsif ($what == 4) {
+            my $answer = $seen->get("/split/$i");
+
+            right($seen, $answer, 200,
+                  qr{\A(?:orders|legacy) GET /split/$i \z});
+            $seen->count("split to $1")
+                if $answer && $answer->{body} =~ /\A(\w+)/;
+
         } else {
             right($seen, $seen->get("/open/$i?a=$n"), 200,
                   "service GET /open/$i?a=$n ");
@@ -488,6 +507,7 @@ sub http_client {
 
 sub users_client {
     my @bad = sort keys %bad;
+    my %side;
 
     return sub {
         my ($seen) = @_;
@@ -497,17 +517,18 @@ sub users_client {
         my $what = rand;
         my $authorization = "Bearer $tokens{$user}";
 
-        if ($what < 0.25) {
+        if ($what < 0.2) {
             my $bad = $bad[rand @bad];
-            my $answer = $seen->get("/api/$i",
+            my $answer = $seen->get("/api/users/$i",
                                     Authorization => "Bearer $bad{$bad}");
 
             right($seen, $answer, 401, qr/"status":401/);
             $seen->wrong("$bad: $answer->{headers}{'x-jwt'}")
                 if $answer && $answer->{headers}{'x-jwt'} ne $bad;
 
-        } elsif ($what < 0.3) {
-            right($seen, $seen->get("/api/$i"), 401, qr/"status":401/);
+        } elsif ($what < 0.25) {
+            right($seen, $seen->get("/api/users/$i"), 401,
+                  qr/"status":401/);
 
         } elsif ($what < 0.35) {
             right($seen, $seen->get("/admin/$i",
@@ -515,9 +536,21 @@ sub users_client {
                   403, qr/"status":403/);
 
         } elsif ($what < 0.7) {
-            right($seen, $seen->get("/api/$i",
-                                    Authorization => $authorization),
-                  200, "service GET /api/$i $user");
+            my ($method, $path, $status, $due, @more) = @{ route($i, $user) };
+            my $answer = $seen->ask($method, $path, @more,
+                                    Authorization => $authorization);
+
+            right($seen, $answer, $status, $due);
+            $seen->count('routes');
+
+            # each user has a side, and keeps it
+
+            if ($answer && $answer->{body} =~ /\A(\w+) GET \/api\/orders\//) {
+                my $side = $side{$user} //= $1;
+
+                $seen->count("user to $1");
+                $seen->wrong("$user of $side: $1") if $side ne $1;
+            }
 
         } else {
             right($seen, $seen->get('/home', Authorization => $authorization),
@@ -527,6 +560,32 @@ sub users_client {
 
         sleep 0.002;
     };
+}
+
+
+# [ METHOD, PATH, status and body that are due, fields ]
+
+sub route {
+    my ($i, $user) = @_;
+
+    my @routes = (
+        [ 'GET', "/api/users/$i", 200, "users GET /api/users/$i $user$i" ],
+        [ 'GET', '/api/users/me', 200, "legacy GET /api/users/me $user" ],
+        [ 'GET', "/api/orders/$i/a?b=c", 200,
+          qr{\A(?:orders|legacy) GET /api/orders/$i/a\?b=c $user\z} ],
+        [ 'POST', "/api/items/$i", 200, "orders POST /api/items/$i $user$i" ],
+        [ 'GET', "/api/items/a$i", 200, "users GET /api/items/a$i ${user}a$i" ],
+        [ 'GET', "/api/items/$i", 200, "legacy GET /api/items/$i $user$i",
+          'X-Old' => 'yes' ],
+        [ 'GET', "/api/many/$i/of/x", 200,
+          "users GET /api/many/$i/of/x ${user}x" ],
+        [ 'GET', "/api/nothing/$i", 404, qr/"status":404/ ],
+        [ 'POST', "/api/users/$i", 405, qr/"status":405/ ],
+        [ 'POST', '/api/items/a', 405, qr/"status":405/ ],
+        [ 'OPTIONS', "/api/users/$i", 204, '' ],
+    );
+
+    return $routes[rand @routes];
 }
 
 
@@ -729,7 +788,9 @@ sub served_client {
 
         return 0 if $answer->{status} == 410;
 
-        if ($answer->{status} != 200 || $answer->{body} ne qq({"reached":1}\n)) {
+        if ($answer->{status} != 200
+            || $answer->{body} ne qq({"reached":1}\n))
+        {
             $seen->wrong("push: $answer->{status} $answer->{body}");
             return 1;
         }
@@ -763,7 +824,7 @@ sub said {
 
 sub h2load_client {
     E2E::spew("$dir/uris", join "\n", map { "http://127.0.0.1:$h2load_port$_" }
-                           '/open/1', '/api/2', '/home', '/files/large');
+                           '/open/1', '/api/users/2', '/home', '/files/large');
 
     return sub {
         my ($seen) = @_;
@@ -790,8 +851,9 @@ sub h2load_client {
 }
 
 
-# It does not send again what a GOAWAY has refused: it may have failed while nginx
-# reloaded, and at no other time but with a killed worker, 50 for a connection.
+# It does not send again what a GOAWAY has refused: it may have failed while
+# nginx reloaded, and at no other time but with a killed worker, 50 for a
+# connection.
 
 sub h2load_is_right {
     my (@runs) = @_;
@@ -833,7 +895,7 @@ init = function()
 
     for n = 1, 100 do
         requests[#requests + 1] = wrk.format("GET", "/open/" .. n)
-        requests[#requests + 1] = wrk.format("GET", "/api/" .. n, token)
+        requests[#requests + 1] = wrk.format("GET", "/api/users/" .. n, token)
         requests[#requests + 1] = wrk.format("GET", "/few?key=")
     end
 
@@ -931,188 +993,15 @@ sub access_log {
 }
 
 
-sub echo {
-    my ($port) = @_;
-
-    my $program = "$dir/ws_echo";
-    my $said = E2E::output($ENV{CC} || 'cc', '-O2', '-o', $program,
-                           "$E2E::ROOT/t/bench/ws_echo.c", '-lcrypto');
-
-    -x $program or die "ws_echo.c is not compiled:\n$said";
-
-    return E2EWhole::Program->start($program, $port);
-}
-
-
 sub configuration {
-    my $locations = locations();
+    my %values = (PORT => $port, H2 => $h2_port, H2LOAD => $h2load_port,
+                  WRK => $wrk_port, PUSH => $push_port,
+                  SERVICE => $service_port, ECHO => $echo_port,
+                  DIR => $dir, DRAIN => $drain,
+                  ISSUER => $NgxGatewayJWT::ISSUER,
+                  AUDIENCE => $NgxGatewayJWT::AUDIENCE,
+                  LOCATIONS => "$FindBin::Bin/whole_locations.conf");
 
-    return <<"_EOC_";
-log_format whole escape=json
-    '{"time":"\$msec","method":"\$request_method","uri":"\$uri",'
-    '"status":"\$status","user":"\$gateway_jwt_claim_sub",'
-    '"jwt":"\$gateway_jwt_status","limit":"\$gateway_limit_status",'
-    '"zone":"\$gateway_limit_zone",'
-    '"aggregate":"\$gateway_aggregate_status",'
-    '"close":"\$gateway_websocket_close",'
-    '"upstream":"\$upstream_addr","seconds":"\$request_time"}';
-
-gateway_jwt_issuer corp {
-    issuer $NgxGatewayJWT::ISSUER;
-    audience $NgxGatewayJWT::AUDIENCE;
-    key_file $dir/keys.json;
-}
-
-gateway_jwt_cache size=16;
-
-gateway_limit_zone \$binary_remote_addr zone=address:1m rate=1000000r/s
-                   burst=1000000;
-gateway_limit_zone \$gateway_jwt_claim_sub zone=user:1m rate=1000000r/s
-                   burst=1000000;
-gateway_limit_zone \$arg_key zone=few:4m rate=1r/h burst=3;
-
-gateway_websocket_zone sockets:1m;
-gateway_websocket_drain ${drain}s;
-
-map \$http_upgrade \$connection_upgrade {
-    default upgrade;
-    "" "";
-}
-
-upstream service {
-    zone service 64k;
-    server 127.0.0.1:$service_port max_fails=0;
-    keepalive 16;
-    keepalive_requests 100000000;
-    keepalive_timeout 600s;
-}
-
-upstream echo {
-    server 127.0.0.1:$echo_port max_fails=0;
-    keepalive 16;
-    keepalive_requests 100000000;
-    keepalive_timeout 600s;
-}
-
-keepalive_requests 100000000;
-client_body_buffer_size 32k;
-proxy_http_version 1.1;
-proxy_set_header Connection "";
-proxy_set_header X-User \$gateway_jwt_claim_sub;
-
-server {
-    listen 127.0.0.1:$port;
-    access_log $dir/access.log whole;
-
-$locations
-}
-
-server {
-    listen 127.0.0.1:$wrk_port;
-    keepalive_timeout 0;
-
-$locations
-}
-
-server {
-    listen 127.0.0.1:$h2_port http2;
-    listen 127.0.0.1:$h2load_port http2;
-
-$locations
-}
-
-server {
-    listen 127.0.0.1:$push_port;
-    keepalive_timeout 0;
-
-    location /push/ {
-        gateway_websocket_push zone=sockets;
-    }
-}
-_EOC_
-}
-
-
-sub locations {
-    return <<'_EOC_';
-    add_header X-Worker $pid always;
-    add_header X-JWT $gateway_jwt_status always;
-    gateway_limit zone=address;
-
-    location /open/ {
-        proxy_pass http://service;
-    }
-
-    location /files/ {
-        proxy_pass http://service;
-    }
-
-    location /few {
-        gateway_limit zone=address;
-        gateway_limit zone=few;
-        proxy_pass http://service;
-    }
-
-    location /api/ {
-        gateway_jwt api issuer=corp;
-        gateway_limit zone=address;
-        gateway_limit zone=user after_auth;
-        proxy_pass http://service;
-    }
-
-    location /admin/ {
-        gateway_jwt api issuer=corp;
-        gateway_jwt_require_scope write;
-        proxy_pass http://service;
-    }
-
-    location = /home {
-        gateway_jwt api issuer=corp;
-        gateway_limit zone=address;
-        gateway_limit zone=user after_auth;
-
-        gateway_aggregate {
-            part user /_service/user;
-            part orders /_service/orders?of=$gateway_jwt_claim_sub;
-            part large /_service/files/large;
-        }
-    }
-
-    location /_service/ {
-        internal;
-        proxy_pass http://service/;
-    }
-
-    location = /echo {
-        proxy_pass http://echo;
-    }
-
-    location = /rpc {
-        gateway_websocket_pass ws://echo/;
-        gateway_websocket_correlate /id;
-    }
-
-    location = /guarded {
-        gateway_websocket_guard on;
-        proxy_pass http://echo;
-        proxy_set_header Upgrade $http_upgrade;
-        proxy_set_header Connection $connection_upgrade;
-    }
-
-    location = /served {
-        gateway_websocket_serve /_echo/ zone=sockets;
-        gateway_websocket_connect /_service/connect;
-        gateway_websocket_disconnect /_service/disconnect;
-        gateway_websocket_route /ask id /_service/id;
-    }
-
-    location /_echo/ {
-        internal;
-        proxy_pass http://echo/;
-    }
-
-    location / {
-        return 404;
-    }
-_EOC_
+    return E2E::slurp("$FindBin::Bin/whole.conf")
+           =~ s/%(\w+)%/$values{$1}/gr;
 }

@@ -195,8 +195,8 @@ sub kill_worker {
     my %killed = (pid => $pid, time => Time::HiRes::time(),
                   ports => { map { $_ => {} } @ports });
 
-    for my $line (split /\n/, E2E::slurp('/proc/net/tcp')) {
-        my ($local, $remote, $inode) = (split ' ', $line)[1, 2, 9];
+    for my $line (E2E::slurp('/proc/net/tcp') =~ /^ *\d+: (.*)/mg) {
+        my ($local, $remote, $inode) = (split ' ', $line)[0, 1, 8];
 
         ($local, $remote) = map { hex s/.*://r } $local, $remote;
 
@@ -314,6 +314,22 @@ sub ask {
 # A program that listens at a port, which is its argument.
 
 package E2EWhole::Program;
+
+
+# That of the benchmarks which says back what it is sent, on WebSockets and by
+# HTTP.
+
+sub echo {
+    my ($class, $port) = @_;
+
+    my $program = E2E::dir() . '/ws_echo';
+    my $said = E2E::output($ENV{CC} || 'cc', '-O2', '-o', $program,
+                           "$E2E::ROOT/t/bench/ws_echo.c", '-lcrypto');
+
+    -x $program or die "ws_echo.c is not compiled:\n$said";
+
+    return $class->start($program, $port);
+}
 
 
 sub start {
