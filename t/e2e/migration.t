@@ -17,6 +17,7 @@ use NgxGatewayJWT qw( jwt );
 use Test::More;
 use Time::HiRes qw( sleep time );
 
+my $half;
 my @ids = map { sprintf '%032x', $_ * 2654435761 } 1 .. 1000;
 
 
@@ -36,6 +37,11 @@ my @ids = map { sprintf '%032x', $_ * 2654435761 } 1 .. 1000;
     $g->stop;
     $g->clean_log('the log has nothing that does not belong there');
 }
+
+
+# With TLS, as the guide says.
+
+secure();
 
 
 # With services of the test's own.
@@ -184,6 +190,9 @@ sub untouched {
 
     is($body->{uri}, '/catalog/a%2Fb?c=%2F', 'the URI is passed as it came');
     is($body->{user}, '', 'nobody says who they are by themselves');
+
+    is(letter($g->ask(8140, 'POST', '/upload', 'x' x 2_000_000)), 'm',
+       'two megabytes are not too much');
 }
 
 
@@ -259,6 +268,7 @@ sub shares {
        'and all of the orders are where they were');
 
     set($g, catalog => 50);
+    $half = sides($g, 'GET', '/catalog/7', @ids[0 .. 399]);
 
     # The first request of a visitor is on the side where they are.
 
@@ -352,6 +362,32 @@ sub users {
         is(decode_json($answer->{body})->{user}, '', 'but is nobody');
         like($answer->{headers}{'set-cookie'}, qr/^visitor=/, 'a visitor');
     }
+}
+
+
+sub secure {
+    my $g = start(percent => { catalog => 50 }, edit => sub {
+        my $file = '../build/tls/shop.example.com';
+
+        s{(listen +127\.0\.0\.1:8140);}
+         {$1 ssl http2; ssl_certificate $file.crt; ssl_certificate_key $file.key;};
+    });
+
+    my $tls = { https => 'shop.example.com' };
+    my $answer = $g->ask($tls, 8140, 'GET', '/');
+
+    is($answer->{version}, '2', 'HTTP/2');
+    like($answer->{headers}{'set-cookie'},
+         qr/^visitor=\w{32}; Path=\/; .*; SameSite=Lax; Secure$/,
+         'the cookie is for TLS only');
+
+    is(join('', map {
+           letter($g->ask($tls, 8140, 'GET', '/catalog/7',
+                          Cookie => "visitor=$_"))
+       } @ids[0 .. 19]), substr($half, 0, 20), 'the sides are the same');
+
+    $g->stop;
+    $g->clean_log('TLS: the log is clean');
 }
 
 
@@ -580,6 +616,8 @@ sub sampled {
         sleep 0.001;
     }
 
+    is($sides, $half, 'another gateway has the same sides');
+
     my $own = count('c', $sides);
     my $reads = 400 - $own;
 
@@ -672,6 +710,8 @@ sub failures {
     my $old = service('monolith');
     my $new = service('catalog',
                       '/catalog/404' => answer(404, '', 'Content-Length' => 0),
+                      '/catalog/broken' => [ json('{"from":', 50),
+                                             [ sleep => 0.1 ], [ 'close' ] ],
                       map { ("/catalog/$_" => $fails{$_}) } keys %fails);
 
     my $g = start(percent => { catalog => 100, 'catalog-writes' => 100 },
@@ -714,6 +754,10 @@ sub failures {
     }
 
     is($g->ask(8140, 'HEAD', '/catalog/500')->{status}, 200, 'HEAD is a read');
+
+    ok(!eval { client($g)->ask('GET', '/catalog/broken') },
+       'what has begun and breaks off is broken');
+    is(methods($old, '/catalog/broken'), '', 'and not begun again');
 
     # Writes on connections that might be closing: there are none that were
     # kept.

@@ -70,6 +70,7 @@ back();
 $g->stop;
 $g->clean_log('the log has nothing that does not belong there');
 
+another();
 installed();
 
 done_testing();
@@ -162,6 +163,58 @@ sub back {
     entered('share catalog-shadow 100');
     entered('curl -s $url/catalog/7');
     cmp_ok(-s $shadow, '>', $size, 'as it would be');
+
+    return;
+}
+
+
+# A service that is not in the file: as many lines as Step 8 says, each that of
+# the orders once more.
+
+sub another {
+    my ($list) = $guide =~ /^- in migration\.conf, .*?: (.*?)\n\n/ms;
+    my %numbers = (one => 1, two => 2, four => 4, six => 6);
+    my $lines = 0;
+
+    $lines += $numbers{$_} // 0 for $list =~ /\w+/g;
+
+    my $seen = 0;
+    my $more = sub {
+        my ($text) = @_;
+
+        $seen++;
+        return $text . $text =~ s/orders/users/gr =~ s/:8147/:8148/gr;
+    };
+
+    my $u = E2EExample->start('migration', edit => sub {
+        my ($file) = @_;
+
+        if ($file eq 'migration/percent') {
+            $_ .= join '', map { s/orders/users/r } /^orders.*\n/mg;
+
+        } elsif ($file eq 'migration.conf') {
+            s/^(\ +upstream\ orders\w*\ \{\n.*?^\ +\}\n
+              |\ +map\ \S*orders\S*\ [^\n]*\}\n
+              |[^\n\#;{}]*orders[^;{}]*;\n)/$more->($1)/gmsex;
+
+        } elsif ($file eq 'services/migration.conf') {
+            s/(server \{\n *listen +127\.0\.0\.1:8147;.*?^\}\n)/$more->($1)/mse;
+        }
+    });
+
+    is($seen - 1, $lines, 'lines for another service');
+
+    for my $percent (0, 100) {
+        $u->edit('migration/percent', sub { s/^users\s.*/users $percent;/m });
+        ok($u->reload, "users $percent");
+
+        like($u->ask(8140, 'GET', '/users/7')->{body},
+             $percent ? qr/"from":"users"/ : qr/"from":"monolith"/,
+             "users $percent: who answers");
+    }
+
+    $u->stop;
+    $u->clean_log('another service: the log is clean');
 
     return;
 }
