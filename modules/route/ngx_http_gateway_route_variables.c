@@ -187,7 +187,10 @@ ngx_http_gateway_route_add_path(ngx_conf_t *cf, ngx_str_t *prefix,
     ngx_memcpy(full.data, prefix->data, prefix->len);
     ngx_memcpy(full.data + prefix->len, name->data, name->len);
 
-    var = ngx_http_add_variable(cf, &full, NGX_HTTP_VAR_NOCACHEABLE);
+    /* their long names would not fit into the buckets of nginx's hash */
+
+    var = ngx_http_add_variable(cf, &full,
+                                NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_NOHASH);
     if (var == NULL) {
         return NGX_ERROR;
     }
