@@ -50,7 +50,8 @@ sub small_zones {
     my ($text) = $page =~ /^```text\n(invalid parameter .*?)^```/ms;
     my @messages = split /\n/, $text;
     my @configurations = (
-        'events {} http { gateway_limit_zone $arg_a zone=by_ip:28k rate=1r/s; }',
+        'events {}
+         http { gateway_limit_zone $arg_a zone=by_ip:28k rate=1r/s; }',
         'worker_processes 64; events {}
          http { gateway_websocket_zone sockets:32k; }',
         'events {} http { ' . upstream('orders', '64k', 70) . ' }',

@@ -26,7 +26,8 @@ my %ports = (users => $services[0], orders => $services[1],
 my $text = complete('main', $example->{text}, $port);
 
 for my $name (keys %ports) {
-    $text =~ s/(\bupstream\s+$name\s+\{ server 127\.0\.0\.1:)\d+/$1$ports{$name}/
+    $text =~ s/(\bupstream\s+$name\s+\{\ server\ 127\.0\.0\.1:)\d+
+              /$1$ports{$name}/x
         or die "there is no upstream $name\n";
 }
 
