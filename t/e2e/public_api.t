@@ -10,9 +10,13 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 
 use E2EExample;
+use E2EGuide;
+use IO::Select;
+use IO::Socket::INET;
 use JSON::PP qw( decode_json );
 use NgxGatewayBackend qw( answer );
 use NgxGatewayJWT qw( at jwt );
+use POSIX ();
 use Test::More;
 use Time::HiRes qw( sleep );
 
@@ -61,9 +65,17 @@ stored();
 errors();
 deadlines();
 quotas();
+bodies();
 
 $api->clean_log('a clean log, with services that are not');
 $api->stop;
+
+# What the guide shows, command by command.
+
+E2E::need('jq', 'jq');
+
+E2EGuide->new('docs/guide-public-api.md')
+    ->follow(E2EExample->prepare('public-api'));
 
 done_testing();
 
@@ -638,6 +650,40 @@ sub quotas {
     is(($api->logged(status => 429))[-1]{zone}, 'by_day', 'is that of the day');
     is(ask(GET => '/v1/orders', user(plan => 'pro'))->{status}, 200,
        'another plan has more');
+}
+
+
+# The body of a GET would be the beginning of another request, since its length
+# is not told.
+
+sub bodies {
+    my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
+        or die "listen: $!\n";
+    my $port = $listen->sockport();
+
+    $api->edit('public-api.conf', sub {
+        s/(zone +catalog 64k;\s+server +127\.0\.0\.1:)\d+/$1$port/;
+    });
+    $api->reload;
+
+    my $text = '';
+    my $curl = fork // die "fork: $!\n";
+
+    if (!$curl) {
+        get('/v1/catalog/body', curl => [ '-d', 'evil' ]);
+        POSIX::_exit(0);
+    }
+
+    my $service = $listen->accept();
+
+    while (IO::Select->new($service)->can_read(0.3)) {
+        $service->sysread($text, 4096, length $text) or last;
+    }
+
+    like($text, qr/^GET [^\r]+\r\n.*\r\n\r\n\z/s, 'nothing comes after a GET');
+
+    close $service;
+    waitpid $curl, 0;
 }
 
 

@@ -20,6 +20,9 @@ package E2EExample;
 #
 # Beside those of E2E:
 #
+#     prepare(...)     what start does but for starting it
+#     dir              the folder that has conf.example/ and build/
+#     ports            the ports of the files, and where they are
 #     port(8100)       where 127.0.0.1:8100 of the files is
 #     tls(NAME)        path of a file of auto/certificates
 #     edit(FILE, SUB)  changes a file as the option does, where the ports
@@ -63,6 +66,27 @@ END {
 sub start {
     my ($class, $name, %o) = @_;
 
+    my $self = $class->prepare($name, %o);
+
+    # Someone else may take a port meanwhile.
+
+    for (1 .. 5) {
+        return $self if $self->_run();
+        last if $self->log(1) !~ /Address already in use/;
+
+        $self->_files();
+    }
+
+    Test::More::diag($self->log(1) . $self->_stderr);
+    die "$name.conf does not start\n";
+}
+
+
+# All but starting it.
+
+sub prepare {
+    my ($class, $name, %o) = @_;
+
     my $dir = E2E::dir() . "/$name" . ++$names;
     my $self = bless { name => $name, dir => $dir, prefix => "$dir/build",
                        seen => 0, options => \%o }, $class;
@@ -75,17 +99,9 @@ sub start {
     $self->_certificates();
     $self->_keys();
 
-    # Someone else may take a port meanwhile.
+    $self->_files();
 
-    for (1 .. 5) {
-        $self->_files();
-
-        return $self if $self->_run();
-        last if $self->log(1) !~ /Address already in use/;
-    }
-
-    Test::More::diag($self->log(1) . $self->_stderr);
-    die "$name.conf does not start\n";
+    return $self;
 }
 
 
@@ -223,10 +239,24 @@ sub _run {
 }
 
 
+sub dir {
+    my ($self) = @_;
+
+    return $self->{dir};
+}
+
+
 sub port {
     my ($self, $port) = @_;
 
     return $self->{ports}{$port} // die "$self->{name} has no port $port\n";
+}
+
+
+sub ports {
+    my ($self) = @_;
+
+    return %{ $self->{ports} };
 }
 
 
