@@ -42,6 +42,7 @@ static ngx_int_t ngx_http_gateway_route_read_param(
 static ngx_int_t ngx_http_gateway_route_read_regex(
     ngx_http_gateway_route_reader_t *in, ngx_http_gateway_route_segment_t *s);
 static u_char *ngx_http_gateway_route_skip_class(u_char *p, u_char *last);
+static u_char *ngx_http_gateway_route_skip_posix(u_char *start, u_char *last);
 static ngx_int_t ngx_http_gateway_route_read_rest(
     ngx_http_gateway_route_reader_t *in, ngx_http_gateway_route_segment_t *s);
 static void ngx_http_gateway_route_read_name(
@@ -336,13 +337,37 @@ ngx_http_gateway_route_skip_class(u_char *p, u_char *last)
             continue;
         }
 
-        if (last - p > 2 && p[0] == '[' && p[1] == ':') {
-
-            for (p += 2; p < last && *p != ']'; p++) { /* void */ }
+        if (*p == '[') {
+            p = ngx_http_gateway_route_skip_posix(p, last);
         }
     }
 
     return last;
+}
+
+
+/* Returns the last byte of "[:alpha:]" or "[:^alpha:]", else the "[". */
+
+static u_char *
+ngx_http_gateway_route_skip_posix(u_char *start, u_char *last)
+{
+    u_char  *p;
+
+    p = start + 1;
+
+    if (p == last || *p++ != ':') {
+        return start;
+    }
+
+    if (p < last && *p == '^') {
+        p++;
+    }
+
+    while (p < last && (*p | 0x20) >= 'a' && (*p | 0x20) <= 'z') {
+        p++;
+    }
+
+    return (last - p > 1 && p[0] == ':' && p[1] == ']') ? p + 1 : start;
 }
 
 

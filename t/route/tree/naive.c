@@ -207,10 +207,11 @@ naive_segment(ngx_http_gateway_route_segment_t *s, ngx_str_t *segment)
 static ngx_uint_t
 naive_regex(ngx_str_t *regex, ngx_str_t *text)
 {
-    int                error, rc;
-    PCRE2_SIZE         offset;
-    pcre2_code        *code;
-    pcre2_match_data  *data;
+    int                   error, rc;
+    PCRE2_SIZE            offset;
+    pcre2_code           *code;
+    pcre2_match_data     *data;
+    pcre2_match_context  *context;
 
     code = pcre2_compile(regex->data, regex->len,
                          PCRE2_ANCHORED|PCRE2_ENDANCHORED, &error, &offset,
@@ -220,9 +221,13 @@ naive_regex(ngx_str_t *regex, ngx_str_t *text)
     }
 
     data = pcre2_match_data_create(1, NULL);
+    context = pcre2_match_context_create(NULL);
 
-    rc = pcre2_match(code, text->data, text->len, 0, 0, data, NULL);
+    pcre2_set_match_limit(context, 10000);
 
+    rc = pcre2_match(code, text->data, text->len, 0, 0, data, context);
+
+    pcre2_match_context_free(context);
     pcre2_match_data_free(data);
     pcre2_code_free(code);
 
