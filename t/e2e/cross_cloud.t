@@ -353,7 +353,7 @@ my (%service, $gateway);
     unlike($head, qr/^X-From-Gateway:/mi, 'it does not come from a gateway');
     like($head, qr/^X-User: alice$/mi, 'the user is the token\'s');
     like($head, qr/^X-Issuer: east$/mi, 'and so is the issuer');
-    like($head, qr/^X-Forwarded-For: 127\.0\.0\.9$/mi, 'the address is its own');
+    like($head, qr/^X-Forwarded-For: 127\.0\.0\.9$/mi, 'the address is real');
     like($head, qr/^X-Forwarded-Proto: https$/mi, 'and so is the protocol');
     unlike($head, qr/^X-Request-Id: mine$/mi, 'and the id is the gateway\'s');
     unlike($head, qr/^Authorization:/mi, 'the token stays at the gateway');
@@ -526,9 +526,9 @@ my (%service, $gateway);
         s/ +if=\$from_client//g;
         s{http://invoices\.west\.internal}{https://gateway.east.example.com};
         s{(listen +127\.0\.0\.1:8131 ssl;)}{$1
-            proxy_ssl_certificate      ../build/tls/gateway.west.example.com.crt;
-            proxy_ssl_certificate_key  ../build/tls/gateway.west.example.com.key;
-            proxy_ssl_name             gateway.east.example.com;};
+            proxy_ssl_certificate     ../build/tls/gateway.west.example.com.crt;
+            proxy_ssl_certificate_key ../build/tls/gateway.west.example.com.key;
+            proxy_ssl_name            gateway.east.example.com;};
         s{(listen\ +127\.0\.0\.1:8123;.*?location\ /\ \{\n).*?^(\ {4}\})}{$1
             proxy_set_header  Via  \$http_via;
             proxy_ssl_name    api.east.example.com;
@@ -642,7 +642,7 @@ SKIP: {
 }
 
 
-# Two files of it, as the guide says; the clouds are each other's only.
+# Two configurations of it, as the guide says
 
 {
     my @ports = (free_port(), free_port());
@@ -661,7 +661,7 @@ SKIP: {
         $halves{$cloud} = start(
             ports => { 8121 => $ports[0], 8131 => $ports[1] },
             edit => sub {
-                s/^\ +\#+\ BEGIN\ $upper\ .*?END\ $upper\ \#+$//msx;
+                s/^\ *\#+\ BEGIN\ $upper\ \#.*?END\ $upper\ \#+$//msx;
                 s{\.\./build/tls}{$tls}g;
             });
 
