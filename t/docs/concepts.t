@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 
-# The gateway with everything of docs/concepts.md answers as it says there.
+# The gateway with everything of docs/concepts.md answers as it says there, and
+# what follows from the phases follows.
 
 use strict;
 use warnings;
@@ -183,5 +184,144 @@ ok(scalar(grep { $http->get("$url/orders/")->{status} == 429 } 1 .. 400),
    'too many: 429');
 
 nginx_stop($pid);
+what_follows();
 
 done_testing();
+
+
+# The list "What follows from it", and the table of subrequests.
+
+sub what_follows {
+    my ($port, $service) = free_ports(2);
+    my $text = complete('http', "
+        gateway_jwt_issuer corp {
+            issuer    https://id.example.com;
+            audience  api;
+            key_file  /etc/nginx/keys/corp.jwks;
+        }
+
+        gateway_limit_zone  \$arg_k  zone=by_key:1m  rate=1r/h burst=2;
+        gateway_limit_zone  \$gateway_jwt_claim_sub  zone=by_user:1m
+                            rate=1r/h;
+
+        gateway_routes  \$service {
+            GET  /a/**          first;
+            GET  /any/**        first;
+            GET  /early/**      first;
+            GET  /late/**       first;
+            GET  /mirrored/**   first;
+            GET  /moved/**      first;
+        }
+
+        upstream first {
+            server  127.0.0.1:$service;
+        }
+
+        server {
+            listen         127.0.0.1:$port;
+
+            gateway_jwt    api issuer=corp;
+            gateway_limit  zone=by_key;
+            gateway_route  \$service;
+            proxy_set_header  X-User  \$gateway_jwt_claim_sub;
+
+            location / {
+                proxy_pass  http://\$service;
+            }
+
+            location /returned {
+                return  200  'returned';
+            }
+
+            location /any/ {
+                satisfy     any;
+                allow       all;
+                proxy_pass  http://\$service;
+            }
+
+            location /early/ {
+                gateway_limit  zone=by_user;
+                proxy_pass     http://\$service;
+            }
+
+            location /late/ {
+                gateway_limit  zone=by_user after_auth;
+                proxy_pass     http://\$service;
+            }
+
+            location /mirrored/ {
+                mirror      /_mirror;
+                proxy_pass  http://\$service;
+            }
+
+            location = /_mirror {
+                internal;
+                gateway_limit  zone=by_key cost=2;
+                proxy_pass     http://\$service/mirror;
+            }
+
+            location /moved/ {
+                gateway_jwt    off;
+                error_page     404 = /_page;
+                try_files      \$uri =404;
+            }
+
+            location = /_page {
+                internal;
+                proxy_pass  http://first;
+            }
+        }
+    ", $port, $service);
+
+    my $dir = work_dir();
+
+    unlink "$dir/asked.log";
+    spew("$dir/follows.conf", startable($text, "
+        log_format  asked  '\$uri \$http_x_user';
+
+        server {
+            listen      127.0.0.1:$service;
+            access_log  $dir/asked.log  asked;
+
+            location / {
+                return  200  'user=\$http_x_user';
+            }
+        }
+    "));
+
+    my $pid = nginx_start($dir, "$dir/follows.conf", $port);
+
+    ok($pid, 'what follows from the phases') or return;
+
+    my $ask = sub {
+        my ($path, %headers) = @_;
+
+        return get("http://127.0.0.1:$port$path", %headers)->{status};
+    };
+    my @alice = (authorization => 'Bearer ' . jwt());
+    my @wrong = (authorization => 'Bearer wrong');
+
+    is($ask->('/returned?k=r'), 200, 'return comes before all checks')
+        for 1 .. 3;
+    is(join(' ', map { $ask->('/a/?k=w', @wrong) } 1 .. 3), '401 401 429',
+       'an address is charged before its token is looked at');
+    is($ask->('/a/', method => 'OPTIONS'), 204, 'a preflight needs no token');
+    is($ask->('/nowhere'), 404, 'a path that is not there needs none');
+    is(join(' ', map { $ask->('/any/?k=s') } 1 .. 3), '200 200 429',
+       'satisfy is about access only');
+    is($ask->('/any/', method => 'PUT'), 405, 'so a route holds');
+    is(join(' ', map { $ask->('/early/', @alice) } 1 .. 3), '200 200 200',
+       'a limit by a claim needs after_auth');
+    is(join(' ', map { $ask->('/late/', @alice) } 1 .. 3), '200 429 429',
+       'with it, it limits');
+    is(join(' ', map { $ask->('/mirrored/?k=m', @alice) } 1 .. 3),
+       '200 200 429', 'a mirror is not charged');
+    is($ask->('/moved/'), 401, 'an internal redirect is checked as it says');
+    is(join(' ', map { $ask->('/moved/?k=i', @alice) } 1 .. 3),
+       '200 200 429', 'is not charged once more, and has no other route');
+
+    my @mirrors = slurp("$dir/asked.log") =~ m{^/mirror alice$}mg;
+
+    is(scalar @mirrors, 2, 'nor is access checked; the user is that of the request');
+    nginx_stop($pid);
+}
