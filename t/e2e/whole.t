@@ -386,26 +386,30 @@ sub lost {
 }
 
 
-# kB that the master and each worker that is not new have, and what of the
-# shared memory the master has seen.
+# kB of the master's memory, which it may share with workers; of what is each
+# worker's own, if that is not new; and of the zones.
 
 sub sample {
     my $master = $nginx->pid;
-    my ($shared) = E2E::slurp("/proc/$master/status")
-                   =~ /^RssShmem:\s+(\d+)/m;
+    my ($zones) = E2E::slurp("/proc/$master/status") =~ /^RssShmem:\s+(\d+)/m;
 
-    return { at => time - $begin, master => E2EWhole::dirty($master),
-             shared => $shared,
-             workers => { map { $_ => E2EWhole::dirty($_) }
+    return { at => time - $begin, zones => $zones,
+             master => E2EWhole::memory($master, 'Anonymous'),
+             workers => { map { $_ => E2EWhole::memory($_, 'Private_Dirty') }
                           grep { time - $workers{$_} > 1.5 } young() } };
 }
 
 
-# Looked at before each reload, when all workers are of the same age: after the
-# first ten seconds neither the master, nor its new workers, nor what they
-# share are larger than before.  Workers do grow in the seconds that they live,
-# by some 150 kB from the second one on, as fragments of their heaps come into
-# use; meanwhile each has some 2,000 requests.  If 200 bytes of each were lost,
+# Looked at before each reload, when workers are of the same age: from the tenth
+# second on.
+#
+# The master's heap has more and more holes, for some eighty reloads; then it
+# stays as it is.  In 50 seconds that makes 100 to 200 kB, which new workers,
+# who write into the holes, have as their own.  A cycle that is not freed would
+# be more than a megabyte each time.
+#
+# Workers grow in the seconds that they live, by some 150 kB from the second one
+# on; meanwhile each has some 2,000 requests.  If 200 bytes of each were lost,
 # the mean of all workers would tell.
 
 sub memory {
@@ -413,16 +417,15 @@ sub memory {
     my $last = $old_samples[-1];
 
     for my $one (@old_samples) {
-        note(sprintf '%.1f s: master %d kB, workers %s kB, shared %d kB',
+        note(sprintf '%.1f s: master %d kB, workers %s kB, zones %d kB',
              @$one{qw( at master )}, join(' ', values %{ $one->{workers} }),
-             $one->{shared});
+             $one->{zones});
     }
 
-    cmp_ok($last->{master} - $then->{master}, '<', 200,
+    cmp_ok($last->{master} - $then->{master}, '<', 500,
            'the master does not grow');
-    cmp_ok(mean($last) - mean($then), '<', 200, 'nor do workers');
-    cmp_ok($last->{shared} - $then->{shared}, '<', 100,
-           'nor what they share');
+    cmp_ok(mean($last) - mean($then), '<', 500, 'nor do its new workers');
+    cmp_ok($last->{zones} - $then->{zones}, '<', 100, 'nor the zones');
 
     my @growth;
 

@@ -166,13 +166,13 @@ sub free_ports {
 }
 
 
-# kB that are a process's own, or nothing when it is gone.
+# kB of one kind of a process's memory, or nothing when it is gone.
 
-sub dirty {
-    my ($pid) = @_;
+sub memory {
+    my ($pid, $kind) = @_;
 
     my ($kb) = (eval { E2E::slurp("/proc/$pid/smaps_rollup") } // '')
-               =~ /^Private_Dirty:\s+(\d+)/m;
+               =~ /^$kind:\s+(\d+)/m;
 
     return $kb;
 }

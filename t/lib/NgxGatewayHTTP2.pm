@@ -178,14 +178,14 @@ sub _read {
 sub _read_frame {
     my ($self) = @_;
 
-    read($self->{socket}, my $head, 9) == 9 or die "closed\n";
+    (read($self->{socket}, my $head, 9) // 0) == 9 or die "closed\n";
 
     my ($high, $low, $type, $flags, $id) = unpack 'CnCCN', $head;
     my $length = $high * 65536 + $low;
     my $payload = '';
 
     if ($length) {
-        read($self->{socket}, $payload, $length) == $length
+        (read($self->{socket}, $payload, $length) // 0) == $length
             or die "closed\n";
     }
 
