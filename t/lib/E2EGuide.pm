@@ -7,7 +7,7 @@ package E2EGuide;
 #     $guide->follow($example);
 #
 # Commands are in blocks fenced as "console", on lines that begin with "$ ".
-# A line that ends with "\" goes on in the next one, one that ends with "{" until
+# A line that ends with "\" goes on in the next, one that ends with "{" until
 # a line that is "  }"; what follows is the answer.  They are run one after the
 # other by one bash, in the folder of an E2EExample that was prepared, where
 # auto/ is the source tree's.
@@ -143,7 +143,7 @@ sub normal {
     $text =~ s/^(Date|Retry-After|Content-Length): .*/$1: .../mgi;
     $text =~ s/^ +\d+ /N /mg;
     $text =~ s/^\d{4}\S+ [\d:]+ (\[\w+\]) \d+#\d+: /LOG $1 /mg;
-    $text =~ s/\bfor \d+ days/for N days/g;
+    $text =~ s/\b\d+ certificates made/N certificates made/g;
     $text =~ s/\r//g;
     $text =~ s/^\.\.\.\n//mg;
 
