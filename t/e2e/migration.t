@@ -286,6 +286,9 @@ sub shares {
     is(join(' ', sort keys %stay), 'cc mm',
        'new visitors stay with the cookie they got');
 
+    like(sides($g, 'GET', '/catalog/7', ('x') x 60), qr/c.*m|m.*c/,
+         'a cookie that is not ours keeps nobody together');
+
     set($g, catalog => 100);
     is(sides($g, 'GET', '/catalog/7', @ids[0 .. 99]), 'c' x 100,
        '100 per cent is all');
