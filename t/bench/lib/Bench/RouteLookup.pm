@@ -133,17 +133,24 @@ sub asked {
 }
 
 
-# Compiled anew when something of it has changed, with nginx's options.
+# Compiled anew when something of it has changed, with nginx's options and, of
+# the source that "make deps" gets, its pools, strings and regexes.
 
 sub program {
     my ($bench) = @_;
     my $root = $bench->{root};
-    my $nginx = "$root/build/nginx";
+    my $objs = "$root/build/nginx/objs";
+    my ($nginx) = glob "$root/build/src/nginx-*/src";
     my $program = "$bench->{build}/route_lookup";
 
+    die "bench: there is no source of nginx in build/src: run \"make deps "
+        . "FOR=bench\"\n" if !$nginx;
+
     my @sources = ("$bench->{here}/route_lookup.c", "$root/t/route/tree/core.c",
-        map { "$root/modules/route/ngx_http_gateway_route_$_.c" }
-            qw(table tree build hosts order regex template));
+        (map { "$root/modules/route/ngx_http_gateway_route_$_.c" }
+            qw(table tree build hosts order regex template)),
+        map { "$nginx/core/ngx_$_.c" }
+            qw(array list murmurhash palloc rbtree regex string));
     my $newest = (sort { $b <=> $a } map { (stat $_)[9] } @sources,
                   glob("$root/modules/route/*.h"))[0];
 
@@ -152,8 +159,8 @@ sub program {
     my ($status, $text) = capture(undef, $ENV{CC} || 'cc',
         qw(-O2 -fPIC -fstack-protector-strong -D_GNU_SOURCE),
         "-I$root/t/route/tree", "-I$root/modules/route",
-        "-I$root/modules/common", "-I$nginx/objs",
-        (map { "-I$nginx/src/$_" } qw(core event event/modules os/unix)),
+        "-I$root/modules/common", "-I$objs",
+        (map { "-I$nginx/$_" } qw(core event event/modules os/unix)),
         '-o', $program, @sources, '-lpcre2-8');
     die "bench: route_lookup.c is not compiled:\n$text" if $status != 0;
 
