@@ -121,6 +121,7 @@ sub normal {
     my ($text) = @_;
 
     $text =~ s/\r//g;
+    $text =~ s/ +$//mg;
     $text =~ s/"instance":"[0-9a-f]{32}"/"instance":"ID"/g;
     $text =~ s/00-(?!0af7651916cd43dd)([0-9a-f]{16})[0-9a-f]{16}-\1-01/TRACE/g;
 
