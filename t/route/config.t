@@ -307,7 +307,7 @@ sub never {
 
     like($said, qr/\Anginx:\ \[warn\]\ route\ "\Q$route\E"\ in
                    \ \S+nginx\.conf:\d+\ never\ matches,\ "\Q$other\E"\ in
-                   \ \S+nginx\.conf:\d+$others\ $all\ all\ of\ its\ requests
+                   \ \S+nginx\.conf:\d+\Q$others\E\ $all\ all\ of\ its\ requests
                    \n\z/x, "$lines: never matches");
 
     return;
