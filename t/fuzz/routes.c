@@ -32,6 +32,7 @@ static ngx_uint_t fuzz_next(ngx_pool_t *pool, ngx_str_t *text,
 static void fuzz_add(ngx_pool_t *pool, lines_t *lines, ngx_str_t *words,
     ngx_uint_t n);
 static ngx_uint_t fuzz_tokens(ngx_str_t *methods);
+static ngx_uint_t fuzz_host(ngx_str_t *host);
 static ngx_uint_t fuzz_simple(ngx_str_t *regex);
 static ngx_uint_t fuzz_wrong(naive_t *naive);
 static ngx_uint_t fuzz_twice(naive_t *naive);
@@ -136,6 +137,10 @@ fuzz_add(ngx_pool_t *pool, lines_t *lines, ngx_str_t *words, ngx_uint_t n)
         return;
     }
 
+    if (!fuzz_host(&line->entry.host)) {
+        return;
+    }
+
     for (i = 0; i < line->entry.template.nsegments; i++) {
         s = &line->entry.template.segments[i];
 
@@ -173,6 +178,19 @@ fuzz_tokens(ngx_str_t *methods)
     }
 
     return len > 0;
+}
+
+
+/* NAME, "*.NAME" or nothing */
+
+static ngx_uint_t
+fuzz_host(ngx_str_t *host)
+{
+    if (host->len == 0 || host->data[0] != '*') {
+        return host->len == 0 || host->data[0] != '.';
+    }
+
+    return host->len > 2 && host->data[1] == '.' && host->data[2] != '.';
 }
 
 

@@ -26,7 +26,7 @@
 
 static const char  fuzz_pattern[] =
     "(?(DEFINE)"
-        "(?<class> \\[ \\^? \\]?"
+        "(?<class> \\[ \\^?+ \\]?+"
             "(?: \\[:\\^?[A-Za-z]*:\\] | \\\\[\\s\\S] | [^\\]\\\\] )*+ \\] )"
         "(?<regex>"
             "(?: \\\\[\\s\\S] | (?&class) | \\( (?&regex) \\)"

@@ -8,23 +8,27 @@
  * Tables of routes by themselves.  Reads lines:
  *
  *     + LINE       a line of a table, as lines.h has it
- *     !            the end of a table's lines
  *     ? REQUEST    a request
+ *     & NAME VALUE QUERY       an argument, and a query; "-" is empty
  *     =            the end of the table
  *
  * Prints what is logged when the table is compiled, for each request the
  * line's value and captures, or "-" with the methods that are allowed, and
- * what is wrong with that; after a table a line "=".
+ * what is wrong with that; for an argument 1 or 0; after a table a line "=".
  *
- * Each table is compiled once more with each allocation failing.
+ * With the argument "memory" each table of few lines is compiled once more
+ * with each allocation failing.
  */
 
 
 #include "core.h"
 #include "lines.h"
 
+#include "ngx_http_gateway_route_query.h"
+
 
 #define LINES  1024
+#define FEW    40
 
 
 static void routes_table(ngx_str_t *texts, ngx_uint_t n);
@@ -34,7 +38,11 @@ static ngx_uint_t routes_line(ngx_pool_t *pool, lines_t *lines,
     ngx_str_t *text);
 static void routes_without_memory(ngx_str_t *texts, ngx_uint_t n);
 static void routes_ask(ngx_pool_t *pool, lines_t *lines, ngx_str_t *text);
+static void routes_query(ngx_str_t *text);
 static void routes_print(ngx_str_t *text);
+
+
+static ngx_uint_t  memory;
 
 
 int
@@ -46,6 +54,8 @@ main(int argc, char **argv)
     static char  buf[65536];
 
     core_init();
+
+    memory = (argc == 2 && strcmp(argv[1], "memory") == 0);
 
     for (n = 0; fgets(buf, sizeof(buf), stdin); /* void */ ) {
 
@@ -81,7 +91,9 @@ routes_table(ngx_str_t *texts, ngx_uint_t n)
     ngx_uint_t   i;
     ngx_pool_t  *pool, *temp;
 
-    routes_without_memory(texts, n);
+    if (memory && n < FEW) {
+        routes_without_memory(texts, n);
+    }
 
     pool = ngx_create_pool(1024, &core_log);
     temp = ngx_create_pool(1024, &core_log);
@@ -93,8 +105,18 @@ routes_table(ngx_str_t *texts, ngx_uint_t n)
         ngx_destroy_pool(temp);
 
         for (i = 0; i < n; i++) {
-            if (texts[i].data[0] == '?') {
+            switch (texts[i].data[0]) {
+
+            case '?':
                 routes_ask(pool, &lines, &texts[i]);
+                break;
+
+            case '&':
+                routes_query(&texts[i]);
+                break;
+
+            default:
+                break;
             }
         }
 
@@ -251,6 +273,27 @@ routes_ask(ngx_pool_t *pool, lines_t *lines, ngx_str_t *text)
     }
 
     printf("%s%s\n", wrong ? " WRONG: " : "", wrong ? wrong : "");
+}
+
+
+static void
+routes_query(ngx_str_t *text)
+{
+    ngx_str_t   words[LINES_WORDS];
+    ngx_uint_t  i;
+
+    if (lines_words(text, words) != 4) {
+        abort();
+    }
+
+    for (i = 1; i < 4; i++) {
+        if (words[i].len == 1 && words[i].data[0] == '-') {
+            words[i].len = 0;
+        }
+    }
+
+    printf("%d\n", (int) ngx_http_gateway_route_query(&words[3], &words[1],
+                                                      &words[2]));
 }
 
 
