@@ -37,6 +37,7 @@ cors();
 tokens();
 sizes();
 caches();
+rest();
 plans();
 addresses();
 logs();
@@ -777,6 +778,15 @@ sub get {
 
 sub catalog {
     return get($_[0] // '/v1/catalog');
+}
+
+
+# Until this address may ask as often as it likes again.
+
+sub rest {
+    my ($left) = catalog()->{headers}{ratelimit} =~ /"by_ip";r=(\d+)/;
+
+    sleep((100 - $left) / 50);
 }
 
 
