@@ -136,6 +136,10 @@ char *ngx_http_gateway_routes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_gateway_route_parameters(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route);
 
+/* Tells whether it is a token, RFC 9110, section 5.6.2. */
+
+ngx_uint_t ngx_http_gateway_route_is_token(u_char *data, size_t len);
+
 /* Returns NGX_OK, or NGX_ERROR with the reason logged. */
 
 ngx_int_t ngx_http_gateway_route_compile_value(ngx_conf_t *cf,

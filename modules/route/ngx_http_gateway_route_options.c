@@ -190,7 +190,10 @@ ngx_http_gateway_route_set_host(ngx_conf_t *cf,
     for ( /* void */ ; i < value->len; i++) {
         c = value->data[i];
 
-        if (c <= ' ' || c == 0x7f || ngx_strchr("*/:?#$@", c) != NULL) {
+        if ((c < '0' || c > '9')
+            && ((c | 0x20) < 'a' || (c | 0x20) > 'z')
+            && c != '-' && c != '_' && c != '.' && c < 0x80)
+        {
             return "it must be a name, or \"*.\" and a name, without a port";
         }
     }
@@ -219,7 +222,10 @@ ngx_http_gateway_route_set_header(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    if (ngx_http_gateway_route_split_pair(value, condition) != NGX_OK) {
+    if (ngx_http_gateway_route_split_pair(value, condition) != NGX_OK
+        || !ngx_http_gateway_route_is_token(condition->name.data,
+                                            condition->name.len))
+    {
         return "it must be \"header=NAME:VALUE\"";
     }
 
