@@ -65,22 +65,26 @@ done_testing();
 
 
 sub templates {
-    my @templates = ('/', '/users', '/users/', '/v1/items:batch', '/a*b',
+    my @literals = ('/', '/users', '/users/', '/v1/items:batch', '/a*b',
         '/...', '/.a', '/a.', '/a;b=1', "/caf\xc3\xa9", '/a%', '/a%2g',
-        '/(x)', '/:x(:literal)', '/:x([*][*])', '/a' x 64);
+        '/(x)', '/a' x 64);
 
     return ['literals',
-        (join '', map { ("+ GET $templates[$_] v$_\n") } 0 .. $#templates)
-        . (join '', map {
-            my $path = $templates[$_] =~ s/\(:literal\)//r;
-            $path = '/:literal' if $templates[$_] =~ /:literal/;
-            $path = '/**' if $templates[$_] =~ /\[\*\]/;
-            "? GET - $path\n"
-        } 0 .. $#templates) . "? GET - /v1/itemsxbatch\n? GET - /Users\n",
-        (join '', map {
-            "v$_" . ($templates[$_] =~ /:literal/ ? ' [:literal]'
-                     : $templates[$_] =~ /\[\*\]/ ? ' [**]' : '') . "\n"
-        } 0 .. $#templates) . "-\n-\n"],
+        (join '', map { "+ GET $_ v\n? GET - $_\n" } @literals)
+            . "? GET - /v1/itemsxbatch\n? GET - /Users\n",
+        "v\n" x @literals . "-\n-\n"],
+
+        ['what begins with ":" or "*"', <<'END', <<'END'],
++ GET /:x(:literal) a
++ GET /:x([*][*]) b
+? GET - /:literal
+? GET - /**
+? GET - /literal
+END
+a [:literal]
+b [**]
+-
+END
 
         ['"%" in a literal', <<'END', <<'END'];
 + GET /a%2Fb a
@@ -385,8 +389,8 @@ sub conditions {
     return (
         ['conditions', <<'END', <<'END'],
 + GET /x none
-+ GET /x one c1
 + GET /x both c1 c2
++ GET /x one c1
 + GET /x two c2
 + GET /:x param c3
 ? GET - /x
@@ -398,10 +402,9 @@ sub conditions {
 ? POST - /y
 ? POST - /y c3
 END
-warn: route "GET /x" in routes:3 never matches, "GET /x" in routes:2 takes all of its requests
 none
 one
-one
+both
 two
 none
 -
@@ -715,95 +718,15 @@ sub one {
 
 
 sub controls {
-    my @mutations = (
-        ['any byte after a name', 'template',
-         qr/if \(in->pos < in->last && \*in->pos != '\/'\) \{/, 'if (0) {'],
-        ['a name in any place', 'template',
-         qr/if \(in->pos < in->last && \*in->pos == '\('\) \{/, 'if (0) {'],
-        ['names in another case', 'template',
-         qr/ngx_strncasecmp\(other->/, 'ngx_strncmp(other->'],
-        ['a class ends at "]" at once', 'template',
-         qr/if \(p < last && \*p == '\]'\) \{/, 'if (0) {'],
-        ['parentheses in a class count', 'template',
-         qr/p = ngx_http_gateway_route_skip_class\(p, in->last\);/, ''],
-        ['a backslash hides nothing', 'template',
-         qr/case '\\\\':\n\s+p\+\+;/, "case '\\\\\\\\':"],
-        ['65 segments', 'template',
-         qr/in\.n == NGX_HTTP_GATEWAY_ROUTE_MAX_SEGMENTS/, 'in.n == 65',
-         qr/segments\[NGX_HTTP_GATEWAY_ROUTE_MAX_SEGMENTS\]/, 'segments[65]'],
+    my @mutations = do "$here/mutations.pl" or die "$here/mutations.pl: $@";
 
-        ['a regex at a part', 'regex', qr/\)\\\\z"/, ')"',
-         qr/&& \(size_t\) captures\[1\] == text->len/, ''],
-        ['no limit', 'regex', qr/\(\*LIMIT_MATCH=10000\)/, ''],
-        ['what PCRE accepts counts', 'regex',
-         qr/&& \(size_t\) captures\[1\] == text->len/, ''],
-        ['each regex is a new one', 'regex', qr/node != NULL/, '0'],
+    # what all files include is read once
 
-        ['methods in any case', 'table', qr/ngx_memcmp\(\(one\)/,
-         'strncasecmp((char *) (one)', qr/\(two\)->data, \(one\)->len\)/,
-         '(char *) (two)->data, (one)->len)'],
-        ['the last host counts', 'table', qr/best->order < e->order/, '0'],
-        ['the first host counts', 'table', qr/best->order < e->order/, '1'],
-        ['"*" takes what lines name', 'table', qr/if \(e->nmethods && /,
-         'if ('],
-        ['conditions of no method', 'table',
-         qr/if \(e->nmethods == 0 \|\| .*?\) \{/, 'if (0) {'],
-        ['no conditions', 'table', qr/if \(e->nconditions == 0\)/, 'if (1)'],
-        ['allowed by conditions alone', 'table',
-         qr/if \(rc == NGX_OK\) \{\n(?=\s+search->result->allowed)/,
-         "if (1) {\n"],
+    spew("$work/all.h", "#include <ngx_config.h>\n#include <ngx_core.h>\n");
+    built('all.h.gch', qw( -O0 -w -c ), "$work/all.h");
 
-        ['the host itself is below it', 'hosts',
-         qr/\(names->pos == names->start\) == \(\*names->pos == '\.'\)/,
-         "names->pos != names->start && *names->pos != '.'"],
-        ['hosts as they are', 'hosts', qr/ngx_tolower\(c\)/, 'c'],
-        ['short hosts', 'hosts', qr/name\.len > hosts->longest/,
-         'name.len >= hosts->longest'],
-
-        ['a regex is as good as any', 'order',
-         qr/return \(ngx_int_t\) one->regex - .*?;/, 'return 0;'],
-        ['conditions are nothing', 'order',
-         qr/return e->host\.len != 0 \|\| .*?;/, 'return 0;'],
-        ['a host is no condition', 'order',
-         qr/e->host\.len != 0 \|\| /, ''],
-        ['HEAD is its own', 'order', qr/e\[i\]->mask \|= order->head;/, ''],
-        ['HEAD always follows', 'order',
-         qr/if \(e\[i\]->nmethods && \(e\[i\]->mask & order->head\)\)/,
-         'if (0)'],
-        ['"*" is twice', 'order',
-         qr/\(e\[i\]->nmethods == 0\) == \(e\[k\]->nmethods == 0\)\s+&& /,
-         ''],
-        ['one condition is enough', 'order', qr/return i == one->nconditions;/,
-         'return i || one->nconditions == 0;'],
-        ['a host covers all', 'order',
-         qr/return ngx_http_gateway_route_covers_host\(.*?&& /s, 'return '],
-        ['one line has to take all', 'order', qr/left &= ~e\[k\]->mask;/,
-         'if ((left & ~e[k]->mask) == 0) { left = 0; }'],
-
-        ['a parameter may be empty', 'tree',
-         qr/fork->param && choice->end > choice->pos/, 'fork->param'],
-        ['a regex of nothing', 'tree', qr/if \(segment\.len == 0\)/, 'if (0)'],
-        ['a rest is not empty', 'tree', qr/if \(fork->rest\)/,
-         'if (fork->rest && choice->pos < walk->last)'],
-        ['literals only', 'tree', qr/if \(node->fork\)/, 'if (0)'],
-        ['captures of what was left', 'tree', qr/if \(choice->tried\) \{/,
-         'if (1) {'],
-        ['a part of a text', 'tree', qr/ngx_memcmp\(p, .*?node->len\)/,
-         'ngx_memcmp(p, trees->texts + node->text, 1)'],
-
-        ['one line of a template', 'build', qr/leaf->n = from->n;/,
-         'leaf->n = 1;'],
-        ['a fork stays above', 'build', qr/node->fork = NULL;/, ''],
-        ['a leaf stays above', 'build',
-         qr/ngx_memzero\(&node->leaf, .*?;/, ''],
-
-        ['names alone', 'query', qr/&& ngx_\w+_query_equal\(ngx_min.*?\)\)/s,
-         ')'],
-        ['a value goes on', 'query', qr/return n == text->len;/, 'return 1;'],
-        ['"+" is itself', 'query', qr/\(\*p == '\+'\) \? ' ' : \*p/, '*p'],
-    );
-
-    my %object = map { ($_ => built(($_ =~ m{(\w+)\.c\z})[0] . '.o', '-O0',
+    my @mutant = (qw( -O0 -w -include ), "$work/all.h");
+    my %object = map { ($_ => built(($_ =~ m{(\w+)\.c\z})[0] . '.o', @mutant,
                                     '-c', $_)) } @drivers, @router;
 
     for my $mutation (@mutations) {
@@ -821,7 +744,7 @@ sub controls {
 
             spew("$work/mutant.c", $mutant);
 
-            my $wrong = built('mutant', qw( -O0 -w ),
+            my $wrong = built('mutant', @mutant,
                 (map { $object{$_} } grep { $_ ne $source } @drivers, @router),
                 "$work/mutant.c");
 
