@@ -167,6 +167,7 @@ my (%service, $gateway);
                                     [ sleep => 0.1 ], [ 'close' ] ];
             $own{'/catalog/503'} = $own{'/orders/503'};
             $own{'/catalog/reset'} = [ [ 'reset' ] ];
+            $own{'/catalog/hang'} = [ [ 'hang' ] ];
         }
 
         # and here both
@@ -271,6 +272,13 @@ my (%service, $gateway);
     problem($answer);
     is(seen('catalog', '/catalog/reset'), 1, '... asked once');
 
+    # Who asks waits longer than who is asked, and hears of it.
+
+    is(ask('west', 'GET', '/catalog/hang', token('east'))->{status}, 504,
+       'for the west it takes too long');
+    is(join(' ', map { $_->{status} } logged('east', uri => '/catalog/hang')),
+       504, '... as the east says');
+
     # A service is killed: the other cloud answers, also what may not be
     # repeated, since nobody had it.
 
@@ -302,6 +310,11 @@ my (%service, $gateway);
             \ 127\.0\.0\.1:@{[ $gateway->port(8131) ]}$/x,
          'the log has both');
     is($entry->{upstream_status}, '502 : 200', '... and what they said');
+
+    like(E2E::slurp('/proc/net/tcp'),
+         qr/^\ +\d+:\ \S+\ 0100007F:@{[ sprintf '%04X',
+                                              $gateway->port(8131) ]}
+            \ 01\ /mx, 'the connection to the west is kept open');
 
     is(ask('west', 'GET', '/orders/1', token('east'))->{body},
        '{"cloud":"west"}', 'in the west nothing has happened');
