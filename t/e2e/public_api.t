@@ -60,6 +60,7 @@ $api = E2EExample->start('public-api',
         s/(proxy_read_timeout)( +)\d+s/$1${2}1s/g;
         s/(limit_conn +connections) 100/$1 2/;
         s/9000r\/d burst=1000/9000r\/d burst=3/;
+        s/(GET +)(\/v1\/catalog) +catalog;/$& $1$2-admin reports;/;
     });
 
 headers();
@@ -566,6 +567,8 @@ sub headers {
 
 
 sub stored {
+    problem(get('/v1/catalog-admin'), 401, 'what only begins as the catalog');
+
     my ($dave, $erin) = (user(plan => 'pro'), user(plan => 'pro'));
 
     for my $n (1 .. 3) {
