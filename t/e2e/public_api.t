@@ -563,6 +563,7 @@ sub headers {
 
     is_deeply([ sort keys %$seen ], [ qw( host traceparent x-request-id ) ],
               'fewer where the answer is for all');
+    is($seen->{host}, 'api.example.com', 'with the name of the gateway');
 }
 
 
