@@ -300,3 +300,51 @@ location /try_none/ {
     [ '/try/x' => 'a', served => 'GET /a' ],
     [ '/try_none/x' => [404] ],
 ]
+
+
+
+=== TEST 9: another table checks by the path that leads there, once
+--- http
+gateway_routes $two {
+    GET   /inner/a   two_a;
+    GET   /again     again;
+}
+--- routes
+GET   /try/**    one;
+GET   /inner/**  inner;
+--- server
+location /try/a {
+    gateway_route $to;
+    try_files /none /inner/a;
+}
+
+location /try/b {
+    gateway_route $to;
+    try_files /none /inner/b;
+}
+
+location /try/c {
+    gateway_route $to;
+    try_files /none /inner/a/c;
+}
+
+location /inner/ {
+    internal;
+    gateway_route $two;
+    add_header X-Route $gateway_route always;
+    proxy_set_header X-Told "$to $two";
+    proxy_pass http://unix:$TEST_NGINX_SERVER_ROOT/html/service.sock;
+}
+
+location /inner/a/c {
+    internal;
+    gateway_route $two;
+    error_page 404 = /inner/a;
+}
+--- requests eval
+my @more = (response => { 'X-Told' => undef });
+[
+    [ '/try/a' => 'one two_a', route => '/inner/a', @more ],
+    [ '/try/b' => [404] ],
+    [ '/try/c' => 'one ', @more, route => undef, text => "one\n" ],
+]

@@ -108,7 +108,7 @@ GET  /page/:id  page;
 GET  /part/:id  part;
 --- user_files
 >>> page.html
-[<!--# include virtual="/part/1" -->|<!--# echo var="gateway_path_id" -->]
+[<!--# include virtual="/part/1" -->|<!--# echo var="id" -->]
 --- server
 gateway_route $to;
 
@@ -116,6 +116,7 @@ location /page/ {
     ssi on;
     add_header X-Route $gateway_route always;
     set $told $to;
+    set $id $gateway_path_id;
     rewrite ^ /page.html break;
     root html;
 }
