@@ -475,7 +475,7 @@ ngx_http_gateway_route_search(ngx_http_gateway_route_search_t *search)
 {
     ngx_int_t  rc;
 
-    if (search->table->hosts.n) {
+    if (search->table->hosts.n && search->lookup->host.len) {
         rc = ngx_http_gateway_route_search_hosts(search);
         if (rc != NGX_OK) {
             return rc;
