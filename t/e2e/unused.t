@@ -180,14 +180,14 @@ sub logged {
 
     my @lines = split /\n/, normal(E2E::slurp("$side->{nginx}{prefix}/$log"));
 
-    # of the error log what concerns requests, and not when a client or nginx
-    # noticed that the other one had left
+    # of the error log what is wrong with requests, and not when a client or
+    # nginx noticed that the other one had left
 
     if ($log eq 'error.log') {
         @lines = map { s/^\S+ \S+ \[(\w+)\] \d+#\d+: \*\d+ /[$1] /r }
                  map { s/excess: [\d.]+/excess: N/r }
                  grep { /\*\d+ / && !/\[notice\]/
-                        && !/ closed (?:keepalive )?connection/ } @lines;
+                        && (!/\[info\]/ || / client sent /) } @lines;
     }
 
     return \@lines;
