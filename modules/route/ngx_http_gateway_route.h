@@ -48,6 +48,8 @@ typedef struct {
     uint64_t                          id;
     ngx_uint_t                        weight;
     ngx_http_complex_value_t         *weight_value;  /* NULL: it is fixed */
+    ngx_uint_t                        rest;      /* 1: what the others leave
+                                                    of 100 */
 } ngx_http_gateway_route_side_t;
 
 

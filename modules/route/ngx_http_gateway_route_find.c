@@ -26,6 +26,8 @@ static ngx_int_t ngx_http_gateway_route_has_header(ngx_http_request_t *r,
     ngx_http_gateway_route_condition_t *condition);
 static ngx_int_t ngx_http_gateway_route_choose_side(ngx_http_request_t *r,
     ngx_http_gateway_route_found_t *found, ngx_uint_t *side);
+static ngx_int_t ngx_http_gateway_route_weigh(ngx_http_request_t *r,
+    ngx_http_gateway_route_t *route, ngx_http_gateway_route_share_t *shares);
 static ngx_int_t ngx_http_gateway_route_weight(ngx_http_request_t *r,
     ngx_http_gateway_route_side_t *side, ngx_uint_t *weight);
 
@@ -300,21 +302,13 @@ ngx_http_gateway_route_choose_side(ngx_http_request_t *r,
     ngx_http_gateway_route_found_t *found, ngx_uint_t *side)
 {
     ngx_str_t                       key;
-    ngx_uint_t                      i;
     ngx_http_gateway_route_t       *route;
     ngx_http_gateway_route_share_t  shares[NGX_HTTP_GATEWAY_ROUTE_MAX_SIDES];
 
     route = found->route;
 
-    for (i = 0; i < route->nsides; i++) {
-        shares[i].id = route->sides[i].id;
-
-        if (ngx_http_gateway_route_weight(r, &route->sides[i],
-                                          &shares[i].weight)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+    if (ngx_http_gateway_route_weigh(r, route, shares) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     ngx_str_null(&key);
@@ -331,6 +325,42 @@ ngx_http_gateway_route_choose_side(ngx_http_request_t *r,
     *side = found->sticky
             ? ngx_http_gateway_route_stick(shares, route->nsides, &key)
             : ngx_http_gateway_route_draw(shares, route->nsides);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_route_weigh(ngx_http_request_t *r,
+    ngx_http_gateway_route_t *route, ngx_http_gateway_route_share_t *shares)
+{
+    ngx_uint_t                       i, sum;
+    ngx_http_gateway_route_side_t   *side;
+    ngx_http_gateway_route_share_t  *rest;
+
+    sum = 0;
+    rest = NULL;
+    side = route->sides;
+
+    for (i = 0; i < route->nsides; i++) {
+        shares[i].id = side[i].id;
+
+        if (ngx_http_gateway_route_weight(r, &side[i], &shares[i].weight)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        sum += shares[i].weight;
+
+        if (side[i].rest) {
+            rest = &shares[i];
+        }
+    }
+
+    if (rest != NULL && sum < 100) {
+        rest->weight = 100 - sum;
+    }
 
     return NGX_OK;
 }

@@ -511,6 +511,12 @@ ngx_http_gateway_route_set_share(ngx_conf_t *cf,
         return NGX_CONF_OK;
     }
 
+    if (weight->len == 1 && weight->data[0] == '*') {
+        side->rest = 1;
+        side->weight = 0;
+        return NGX_CONF_OK;
+    }
+
     if (ngx_http_script_variables_count(weight) != 0) {
 
         side->weight_value = ngx_palloc(cf->pool,
@@ -540,7 +546,7 @@ static char *
 ngx_http_gateway_route_check_sides(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route)
 {
-    ngx_uint_t                      i, weights;
+    ngx_uint_t                      i, rests, weights;
     ngx_http_gateway_route_side_t  *side;
 
     side = route->sides;
@@ -556,6 +562,7 @@ ngx_http_gateway_route_check_sides(ngx_conf_t *cf,
     }
 
     weights = 0;
+    rests = 0;
 
     for (i = 0; i < route->nsides; i++) {
 
@@ -563,13 +570,21 @@ ngx_http_gateway_route_check_sides(ngx_conf_t *cf,
             return ngx_http_gateway_route_invalid(cf, "value",
                          &side[i].value.value,
                          "several values must be \"VALUE=WEIGHT\" each, with "
-                         "a number from 0 to 1000000 or a variable");
+                         "a number from 0 to 1000000, a variable, or \"*\" "
+                         "for the rest of 100");
         }
 
         weights |= side[i].weight || side[i].weight_value != NULL;
+        rests += side[i].rest;
     }
 
-    if (!weights) {
+    if (rests > 1) {
+        return ngx_http_gateway_route_invalid(cf, "line",
+                                         &route->entry.template.text,
+                                         "one value may have the rest of 100");
+    }
+
+    if (!weights && !rests) {
         return ngx_http_gateway_route_invalid(cf, "line",
                                          &route->entry.template.text,
                                          "a weight must be greater than 0");
