@@ -129,6 +129,7 @@ sub refused {
         ['/:a(' => $paren], ['/:a(x' => $paren], ['/:a((x)' => $paren],
         ['/:a([)]' => $paren], ['/:a([])' => $paren], ['/:a(\\)' => $paren],
         ['/:a(x\\' => $paren], ['/:a([x\\' => $paren],
+        ['/:a([[' => $paren],
         ['/*' => $star], ['/*/a' => $star], ['/*-' => $star],
         ['/***' => $last], ['/**a' => $last], ['/**/a' => $last],
         ['/*a/b' => $last], ['/*a/' => $last], ['/**/' => $last],
@@ -497,6 +498,18 @@ END
 - PUT
 END
 
+        ['an error in lines of a host', <<'END', <<'END'],
++ GET /x a error host=a.b
++ GET /x b
+? GET a.b /x
+? POST a.b /x
+? GET b /x
+END
+error
+error
+b
+END
+
         ['many labels', "+ GET /x v host=*.a.a\n? GET $dots /x\n"
          . "? GET $dots.b /x\n", "v\n-\n"],
 
@@ -521,6 +534,8 @@ sub regexes {
 + GET /f/:x(b(*ACCEPT)) v
 + GET /g/:x([[:digit:])(]+) v
 + GET /h/:x(b*) v
++ GET /i/:x([[:^digit:])(]+) v
++ GET /j/:x([[(]+) v
 ? GET - /a/b
 ? GET - /a/bc
 ? GET - /a/bcd
@@ -535,6 +550,8 @@ sub regexes {
 ? GET - /f/bc
 ? GET - /g/1)(2
 ? GET - /h/
+? GET - /i/)x(
+? GET - /j/[(
 END
 v [b]
 v [bc]
@@ -550,6 +567,8 @@ v [b]
 -
 v [1)(2]
 -
+v [)x(]
+v [[(]
 END
 
         ['one that takes too long',
