@@ -312,7 +312,7 @@ my (%service, $gateway);
     is($entry->{upstream_status}, '502 : 200', '... and what they said');
 
     like(E2E::slurp('/proc/net/tcp'),
-         qr/^\ +\d+:\ \S+\ 0100007F:@{[ sprintf '%04X',
+         qr/^\ *\d+:\ \S+\ 0100007F:@{[ sprintf '%04X',
                                               $gateway->port(8131) ]}
             \ 01\ /mx, 'the connection to the west is kept open');
 
