@@ -411,7 +411,8 @@ sub said {
 sub h2load_client {
     my $at = "http://127.0.0.1:$o{h2load_port}";
 
-    E2E::spew("$o{dir}/uris", join "\n", map { "$at$_" } '/open/1', '/api/users/2', '/home', '/files/large');
+    E2E::spew("$o{dir}/uris", join "\n", map { "$at$_" }
+        qw( /open/1 /api/users/2 /home /files/large ));
 
     return sub {
         my ($seen) = @_;
