@@ -124,7 +124,7 @@ E2E::spew("$dir/routes", join '', map { "GET /api/many/$_/of/:id users;\n" }
                               0 .. 999);
 
 my $nginx = E2E->start(name => 'gateway', port => $port, workers => 4,
-                       connections => 2048, http => configuration(),
+                       http => configuration(),
                        main => 'worker_shutdown_timeout 10s;');
 
 is(scalar $nginx->workers, 4, 'four workers');
