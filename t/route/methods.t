@@ -152,7 +152,6 @@ get,M2!#~   /b  b;
     [ 'GET /b' => [405, 'get, M2!#~'] ],
     [ 'HEAD /b' => [405, 'get, M2!#~'] ],
     [ 'get /b' => [400] ],
-    [ 'CONNECT /a' => [405], nginx => 1 ],
 ]
 
 
@@ -212,7 +211,24 @@ default  $arg_to;
 
 
 
-=== TEST 10: without gateway_route nothing is refused
+=== TEST 10: without gateway_route there is no upstream either
+--- routes
+GET  /users  unix:$TEST_NGINX_SERVER_ROOT/html/service.sock:;
+--- server
+location / {
+    proxy_set_header X-Told "told";
+    proxy_pass http://$to;
+}
+--- requests eval
+my @more = (response => { 'X-Told' => undef });
+[
+    [ '/users' => 'told', @more ],
+    [ '/none' => [500], @more ],
+]
+
+
+
+=== TEST 11: without gateway_route nothing is refused
 --- routes
 GET  /users  users;
 --- check
@@ -227,7 +243,7 @@ GET  /users  users;
 
 
 
-=== TEST 11: gateway_route for a server, and off
+=== TEST 12: gateway_route for a server, and off
 --- routes
 GET  /users  users;
 GET  /off/a  a;
@@ -254,7 +270,7 @@ location /off/ {
 
 
 
-=== TEST 12: a body that is sent in vain
+=== TEST 13: a body that is sent in vain
 --- routes
 GET  /users  users;
 --- requests eval
@@ -266,7 +282,7 @@ GET  /users  users;
 
 
 
-=== TEST 13: as many methods as are allowed
+=== TEST 14: as many methods as are allowed
 --- routes eval
 my @names = map { "M_$_" } 'AA' .. 'CJ';
 CORE::join('', map { "$_  /a  \L$_\E;\n" } @names) . "GET  /a  get;\n"

@@ -274,3 +274,17 @@ GET  /:x         other;
 ]
 --- no_error_log
 [error]
+
+
+
+=== TEST 11: the same with PCRE's compiler
+--- main_config
+pcre_jit on;
+--- routes
+GET  /:x((a+)+)  slow;
+GET  /:x         other;
+--- requests eval
+[
+    [ '/' . 'a' x 2000 => 'slow' ],
+    [ '/' . 'a' x 40 . '!' => 'other' ],
+]
