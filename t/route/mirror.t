@@ -15,6 +15,7 @@ my $nginx = NgxGatewayNginx->new(
     gateway_routes $to {
         GET  /first/:id  a=1 b=1;
         GET  /late/:id   a=1 b=1;
+        GET  /free/:id   a=1 b=1;
     }
 
     log_format told '$request_id $uri [$gateway_route] [$gateway_path_id] [$to]';
@@ -45,6 +46,14 @@ _EOC_
             empty_gif;
         }
 
+        # the mirror is the first to ask for the route
+
+        location /free/ {
+            gateway_route off;
+            mirror /mirror;
+            empty_gif;
+        }
+
         location = /mirror {
             internal;
             proxy_pass http://unix:%DIR%/service.sock:/mirror/$to$request_uri;
@@ -54,7 +63,7 @@ _EOC_
 
 $nginx->start();
 
-for my $where (qw( first late )) {
+for my $where (qw( first late free )) {
     my (%told, %sides);
 
     for my $n (1 .. 40) {

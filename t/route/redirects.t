@@ -348,3 +348,30 @@ my @more = (response => { 'X-Told' => undef });
     [ '/try/b' => [404] ],
     [ '/try/c' => 'one ', @more, route => undef, text => "one\n" ],
 ]
+
+
+
+=== TEST 10: an error page is not checked where its request was not
+--- routes
+GET  /a  a;
+--- server
+gateway_route $to;
+error_page 403 /page;
+
+location /denied {
+    gateway_route off;
+    deny all;
+}
+
+location = /page {
+    internal;
+    add_header X-Page yes always;
+    proxy_set_header X-Told page;
+    proxy_pass http://unix:$TEST_NGINX_SERVER_ROOT/html/service.sock;
+}
+--- requests eval
+[
+    [ '/denied' => [403], text => "page\n", response => { 'X-Page' => 'yes' } ],
+    [ '/page' => [404], nginx => 1 ],
+    [ '/other' => [404] ],
+]
