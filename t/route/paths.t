@@ -151,6 +151,8 @@ GET  /escaped/:id     escaped;
 GET  /args/:id        args;
 GET  /rest/*path      rest;
 GET  /whole/:id       whole;
+GET  /rewrite/:id     rewrite;
+GET  /return/:id      return;
 --- lines
     location /escaped/ {
         add_header X-Told $to;
@@ -162,6 +164,17 @@ GET  /whole/:id       whole;
         add_header X-Told $to;
         proxy_set_header X-Told $to;
         proxy_pass http://unix:$TEST_NGINX_SERVER_ROOT/html/service.sock:/v2?id=$gateway_path_escaped_id&a=1;
+    }
+
+    location /rewrite/ {
+        rewrite ^ /v2/$gateway_path_id break;
+        add_header X-Told $to;
+        proxy_set_header X-Told $to;
+        proxy_pass http://unix:$TEST_NGINX_SERVER_ROOT/html/service.sock;
+    }
+
+    location /return/ {
+        return 302 /v2/$gateway_path_escaped_id;
     }
 
     location /rest/ {
@@ -179,6 +192,10 @@ GET  /whole/:id       whole;
     [ '/args/a+b' => 'args', served => 'GET /v2?id=a%2Bb&a=1' ],
     [ '/rest/a/b%20c/?x=%20' => 'rest', served => 'GET /v2/a/b%20c/?x=%20' ],
     [ '/rest/a%2Fb' => 'rest', served => 'GET /v2/a/b' ],
+    [ '/rewrite/a%20b%3Fc%25?x=y' => 'rewrite',
+      served => 'GET /v2/a%20b%3Fc%25?x=y' ],
+    [ '/return/a%0Ab%3Fc' => [302], response =>
+      { Location => 'http://localhost:$ServerPort/v2/a%0Ab%3Fc' } ],
     [ '/whole/a%20b%2F?x' => [404] ],
     [ '/whole/a%20b?x' => 'whole', served => 'GET /whole/a%20b?x' ],
 ]

@@ -131,4 +131,3 @@ location /part/ {
       text => "[/page/:id 7\n|7]\n" ],
     [ '/part/1' => '/part/:id 1', response => { 'X-Told' => undef } ],
 ]
-
