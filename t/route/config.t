@@ -216,11 +216,15 @@ for my $case ([ 'a b', 'a' ], [ 'a=1 b', 'b' ], [ 'a=1 b=x', 'b=x' ],
 
     lines("GET /users $values;",
           invalid('value', $value, 'several values must be "VALUE=WEIGHT" each'
-                  . ', with a number from 0 to 1000000 or a variable'));
+                  . ', with a number from 0 to 1000000, a variable, or "*" for'
+                  . ' the rest of 100'));
 }
 
 lines('GET /users a=0 b=0;',
       invalid('line', '/users', 'a weight must be greater than 0'));
+lines('GET /users a=* b=1 c=*;',
+      invalid('line', '/users', 'one value may have the rest of 100'));
+lines('GET / a=** b=1;', qr/invalid value "a=\*\*" in "gateway_routes"/);
 lines('GET / a=1 b=2 a=3;', invalid('value', 'a=3', 'it is given twice'));
 lines('GET / a=1 =2;', invalid('value', '=2', 'it must not be empty'));
 lines('GET / "";', invalid('value', '', 'it must not be empty'));
@@ -235,6 +239,8 @@ lines('GET /users a sticky=$arg_a;',
 
 taken('GET / ' . join(' ', map { "v$_=1" } 1 .. 32) . ';');
 taken('GET / a=$arg_a b=0 sticky=$arg_c;');
+taken('GET / a=$arg_a b=* sticky=$arg_c;');
+taken('GET / a=100 b=*; GET /a a=0 b=*; GET /b a=*;');
 
 for my $line ('GET / $none;', 'GET / a=$none b=1;', 'GET / a if=$none;',
               'GET / a=1 b=1 sticky=$none;', 'default $none;')

@@ -47,6 +47,8 @@ my $LINES = <<'_EOC_';
     GET  /two          a=50 b=50                   sticky=$arg_key;
     GET  /third        a=50 b=50 c=50              sticky=$arg_key;
     GET  /variable     new=$arg_n old=90           sticky=$arg_key;
+    GET  /rest         old=* new=$arg_n            sticky=$arg_key;
+    GET  /rest_drawn   a=30 b=* c=20;
     GET  /text_key     new=10 old=90               sticky=x-$arg_key;
     GET  /region/:id   "$gateway_path_id.a=1" "$gateway_path_id.b=1"
                        sticky=$gateway_path_id;
@@ -130,6 +132,10 @@ my $N = 4000;
     about($counts, 'a, a, random', $N, 0.25, 'three: a');
     about($counts, 'b, b, random', $N, 0.5, 'three: b');
     about($counts, 'c, c, random', $N, 0.25, 'three: c');
+
+    $counts = counts(told(('/rest_drawn') x $N));
+    about($counts, 'a, a, random', $N, 0.3, 'the rest of 100: a');
+    about($counts, 'b, b, random', $N, 0.5, 'the rest of 100: b');
 
     is_deeply(counts(told(('/none') x 500)), { 'b, b, random' => 500 },
               'a weight of 0');
@@ -232,6 +238,20 @@ my @tenth = by_key('/sticky');
               'a weight of a variable: the same');
     is_deeply(counts(by_key('/variable?n=0')), { old => $N },
               'a weight of a variable: 0');
+
+    is_deeply([ by_key('/rest?n=10') ], \@tenth,
+              'the rest of 100: the same');
+    is_deeply([ by_key('/rest?n=20') ], \@fifth, 'the rest of 100: less');
+    is_deeply(counts(by_key('/rest?n=0')), { old => $N },
+              'the rest of 100: all');
+
+    for my $n (100, 101, 1000000) {
+        is_deeply(counts(by_key("/rest?n=$n")), { new => $N },
+                  "nothing is left of 100 by $n");
+    }
+
+    is_deeply(counts(map { /^(\w+)/ } told(('/rest?key=a&n=x') x 10)),
+              { old => 10 }, 'the rest of 100: what is no weight leaves it all');
 
     my @two = by_key('/two');
 
