@@ -243,7 +243,7 @@ recipe('A share of the users', sub {
 recipe('A share that is in one place', sub {
     my ($text) = @_;
 
-    for my $case ([ 0, 0, 0 ], [ 10, 1, 35 ], [ 90, 25, 75 ]) {
+    for my $case ([ 0, 0, 0 ], [ 10, 1, 35 ], [ 100, 100, 100 ]) {
         my ($share, $least, $most) = @$case;
 
         with($text =~ s/default  10;/default  $share;/r, sub {
