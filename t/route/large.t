@@ -202,7 +202,10 @@ $nginx->write_file('routes.conf', join '', map {
     . "/end-$n  bad-$n;\n"
 } 0 .. 4095);
 
-ok($nginx->reload(), '4,096 ways through twelve segments');
+# after a reload an old worker might take the connection
+
+$nginx->stop();
+$nginx->start();
 
 my $begin = time;
 

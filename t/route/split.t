@@ -10,6 +10,7 @@ use NgxGatewayNginx;
 
 use IO::Socket::INET ();
 use Test::More;
+use Time::HiRes qw( sleep );
 
 # "/" tells the value that was chosen, twice, and how
 
@@ -58,6 +59,29 @@ my $nginx = NgxGatewayNginx->new(http => routes($LINES), server => $server,
                                  workers => 2);
 
 $nginx->start();
+
+
+# An old worker may take connections for a while after the first new one has.
+
+sub reloaded {
+    my ($name, %options) = @_;
+
+    my $children = "/proc/$nginx->{pid}/task/$nginx->{pid}/children";
+
+    ok($nginx->reload(%options), $name) or diag($nginx->error_log());
+
+    for (1 .. 500) {
+        open my $in, '<', $children or last;
+        my @workers = split ' ', <$in> // '';
+
+        return if @workers <= $nginx->{workers};
+        sleep 0.02;
+    }
+
+    fail("$name: the old workers are still there");
+
+    return;
+}
 
 
 # What is told of each of these URIs, on one connection.
@@ -286,13 +310,12 @@ my @tenth = by_key('/sticky');
 
 # reloads, and another nginx
 
-ok($nginx->reload(http => routes($LINES =~ s/new=10 old=90 /new=10 old=90/r)),
-   'a reload') or diag($nginx->error_log());
+reloaded('a reload');
 is_deeply([ by_key('/sticky') ], \@tenth, 'a reload: the same sides');
 
-ok($nginx->reload(http => routes($LINES =~ s{(/sticky +)new=10 old=90}
-                                            {$1new=20 old=80}r)),
-   'a reload with other weights');
+reloaded('a reload with other weights',
+         http => routes($LINES =~ s{(/sticky +)new=10 old=90}
+                                   {$1new=20 old=80}r));
 is_deeply([ keys %{ moved(\@tenth, [ by_key('/sticky') ]) } ],
           [ 'old to new' ], 'a reload with other weights: only some move');
 
