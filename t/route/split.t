@@ -275,7 +275,7 @@ my @tenth = by_key('/sticky');
     }
 
     is_deeply(counts(map { /^(\w+)/ } told(('/rest?key=a&n=x') x 10)),
-              { old => 10 }, 'the rest of 100: what is no weight leaves it all');
+              { old => 10 }, 'the rest of 100: what is no weight leaves it');
 
     my @two = by_key('/two');
 
