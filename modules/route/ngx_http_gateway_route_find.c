@@ -128,6 +128,14 @@ ngx_http_gateway_route_look_up(ngx_http_request_t *r,
 
     ngx_memzero(found, offsetof(ngx_http_gateway_route_found_t, captures));
 
+    found->block = block;
+
+    /* CONNECT is for a tunnel (RFC 9110, section 9.3.6), not for a path */
+
+    if (r->method == NGX_HTTP_CONNECT) {
+        return found;
+    }
+
     lookup.host = r->headers_in.server;
     lookup.method = r->method_name;
     lookup.path = r->uri;
@@ -141,8 +149,6 @@ ngx_http_gateway_route_look_up(ngx_http_request_t *r,
     if (rc == NGX_ERROR) {
         return NULL;
     }
-
-    found->block = block;
 
     if (rc == NGX_OK) {
         found->route = (ngx_http_gateway_route_t *) result.entry;
