@@ -311,10 +311,11 @@ my (%service, $gateway);
          'the log has both');
     is($entry->{upstream_status}, '502 : 200', '... and what they said');
 
-    like(E2E::slurp('/proc/net/tcp'),
-         qr/^\ *\d+:\ \S+\ 0100007F:@{[ sprintf '%04X',
-                                              $gateway->port(8131) ]}
-            \ 01\ /mx, 'the connection to the west is kept open');
+    my $kept = qr/^\ *\d+:\ \S+\ 0100007F:@{[ sprintf '%04X',
+                                                $gateway->port(8131) ]}\ 01\ /mx;
+
+    ok(E2E::wait_for(5, sub { E2E::slurp('/proc/net/tcp') =~ $kept }),
+       'the connection to the west is kept open');
 
     is(ask('west', 'GET', '/orders/1', token('east'))->{body},
        '{"cloud":"west"}', 'in the west nothing has happened');
