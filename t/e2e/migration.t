@@ -394,21 +394,41 @@ sub secure {
 }
 
 
-# What is written wrong moves nobody.
+# What is no number moves nobody, and is logged; what is above 100 is all.
 
 sub invalid {
     my ($g) = @_;
 
-    for my $wrong ('150', 'abc', '-5', '10%', '1.5', '""') {
+    for my $wrong ('abc', '-5', '10%', '1.5', '""', '1000001') {
         set($g, catalog => $wrong);
+        $g->log;
 
         is(sides($g, 'GET', '/catalog/7', @ids[0 .. 99]), 'm' x 100,
            "$wrong per cent: all on the monolith");
+
+        my $log = $g->log;
+        my $weight = $wrong eq '""' ? '' : $wrong;
+
+        is(scalar(() = $log =~ /\[error\]\ .*\ invalid\ weight\ "\Q$weight\E"
+                                \ of\ "catalog"/gx), 100,
+           "$wrong per cent: each request is an error in the log");
     }
+
+    for my $much (101, 150, 1000, 1000000) {
+        set($g, catalog => $much);
+
+        is(sides($g, 'GET', '/catalog/7', @ids[0 .. 99]), 'c' x 100,
+           "$much per cent: nothing is left to the monolith");
+    }
+
+    is(letter($g->ask(8140, 'POST', '/catalog/7', 'x')), 'm',
+       'but what is written');
+    unlike($g->log, qr/invalid weight/, 'which is no error');
 
     $g->edit('migration/percent', sub { s/^catalog\s.*\n//m });
     ok($g->reload, 'a name that is not in the file');
     is(sides($g, 'GET', '/catalog/7', @ids[0 .. 99]), 'm' x 100, 'is 0');
+    unlike($g->log, qr/invalid weight/, 'nor is that');
 
     $g->edit('migration/percent', sub { s/\z/catalog 0;\n/ });
 }

@@ -173,7 +173,7 @@ sub back {
 
 sub another {
     my ($list) = $guide =~ /^- in migration\.conf, .*?: (.*?)\n\n/ms;
-    my %numbers = (one => 1, two => 2, four => 4, six => 6);
+    my %numbers = (one => 1, two => 2, three => 3, four => 4);
     my $lines = 0;
 
     $lines += $numbers{$_} // 0 for $list =~ /\w+/g;
