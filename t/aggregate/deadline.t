@@ -289,7 +289,7 @@ $nginx->start();
 
 # sanitizers and a busy machine
 
-my $SLACK = 0.05 + ($ENV{ASAN_OPTIONS} ? 0.1 : 0);
+my $SLACK = 0.15 + ($ENV{ASAN_OPTIONS} ? 0.1 : 0);
 
 my $all = 'the whole answer timed out';
 

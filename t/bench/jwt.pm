@@ -4,67 +4,21 @@
 use strict;
 use warnings;
 
-use File::Path qw(make_path);
-
 use Bench::Client;
 use Bench::Gateway;
 use Bench::Measure;
-use Bench::Process qw(capture read_file);
+use Bench::Process qw(read_file);
+use Bench::Tokens qw(TOKENS issuer token_request tokens);
 
-use constant {
-    MODULE   => 'ngx_http_gateway_jwt_module',
-    TOKENS   => 20_000,
-    LIFETIME => 30 * 86_400,
-    # tokens made earlier than this are made again
-    STALE    => 7 * 86_400,
-};
+use constant MODULE => 'ngx_http_gateway_jwt_module';
 
 my $bench;
 
 
-# Tokens of one algorithm and the JWKS beside them, made when first asked for.
-
-my $tokens = sub {
-    my ($algorithm) = @_;
-    my $dir = "$bench->{build}/jwt";
-    my ($file, $jwks) = ("$dir/$algorithm.txt", "$dir/$algorithm.jwks");
-    my $maker = $bench->compiled('tokens', '-lcrypto');
-
-    return ($file, $jwks)
-        if -s $jwks && -s $file && time - (stat $file)[9] < STALE
-           && (stat $file)[9] >= (stat $maker)[9];
-
-    make_path($dir);
-    $bench->progress("making tokens, $algorithm");
-
-    my ($status, $text) = capture(undef, $maker, $algorithm, TOKENS, LIFETIME,
-        "$file.new", "$jwks.new");
-
-    die "bench: no tokens:\n$text" if $status != 0;
-
-    rename "$jwks.new", $jwks and rename "$file.new", $file
-        or die "bench: rename(): $!\n";
-
-    return ($file, $jwks);
-};
-
-
-# What wrk and the checks send: one token, or with $all every one in turn.
-
 my $request = sub {
-    my ($algorithm, $all) = @_;
+    my (@which) = @_;
 
-    return sub {
-        my ($file) = $tokens->($algorithm);
-        my ($token) = read_file($file) =~ /^(\S+)$/m;
-
-        # another first octet of the signature
-        (my $bad = $token) =~ s/(\.)([^.])([^.]*)$/
-            $1 . ($2 eq 'A' ? 'B' : 'A') . $3/e;
-
-        return { path => '/', token => $token, bad_token => $bad,
-                 $all ? (tokens => $file) : () };
-    };
+    return sub { token_request($bench, @which) };
 };
 
 
@@ -74,18 +28,7 @@ my $side = sub {
     return {
         modules    => [MODULE],
         bad_status => 401,
-        http       => sub {
-            my (undef, $jwks) = $tokens->($algorithm);
-            return <<"END";
-    gateway_jwt_cache $cache;
-    gateway_jwt_issuer bench {
-        issuer     https://id.example.com;
-        audience   api;
-        algorithms $algorithm;
-        key_file   $jwks;
-    }
-END
-        },
+        http       => sub { issuer($bench, $algorithm, $cache) },
         location   => 'gateway_jwt "bench" issuer=bench;' . ($more || ''),
     };
 };
@@ -135,7 +78,7 @@ my $dirty = sub {
 
 
 my $memory = sub {
-    my ($file) = $tokens->('RS256');
+    my ($file) = tokens($bench, 'RS256');
     my $length = (-s $file) / TOKENS - 1;
     my $target = 2 * $length + 512;
     my @each = map {

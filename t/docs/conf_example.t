@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 
-# The configurations in conf.example/ start as they are, on other ports.
+# The configurations in conf.example/ start as they are, on other ports.  What
+# those for the three uses do is tested in t/e2e.
 
 use strict;
 use warnings;
@@ -16,26 +17,42 @@ use Test::More;
 
 need_nginx();
 
-for my $file (glob "$ROOT/conf.example/*.conf") {
+# log.conf is a part of the others.
+
+for my $file (grep { !m{/log\.conf$} } glob "$ROOT/conf.example/*.conf") {
     my $name = basename($file, '.conf');
     my $dir = work_dir() . "/$name";
     my $text = slurp($file);
 
     # The same places relative to each other as in the source tree.
 
-    make_path("$dir/build", "$dir/conf.example");
+    make_path("$dir/build", "$dir/conf.example/services");
     symlink "$ROOT/conf.example/keys", "$dir/conf.example/keys";
+    symlink "$ROOT/conf.example/log.conf", "$dir/conf.example/log.conf";
+    symlink "$ROOT/conf.example/$name", "$dir/conf.example/$name";
     symlink "$ROOT/build/modules.conf", "$dir/build/modules.conf";
 
-    my %ports = map { $_ => 1 } $text =~ /\b127\.0\.0\.1:(\d+)/g;
+    my $included = "services/$name.conf";
+    my $services = -e "$ROOT/conf.example/$included"
+                   ? slurp("$ROOT/conf.example/$included") : '';
+
+    my %ports = map { $_ => 1 } "$text$services" =~ /\b127\.0\.0\.1:(\d+)/g;
     my @free = free_ports(scalar keys %ports);
 
     @ports{ sort keys %ports } = @free;
-    $text =~ s/\b127\.0\.0\.1:(\d+)/127.0.0.1:$ports{$1}/g;
+    s/\b127\.0\.0\.1:(\d+)/127.0.0.1:$ports{$1}/g for $text, $services;
 
     my $copy = "$dir/conf.example/$name.conf";
 
     spew($copy, $text);
+    spew("$dir/conf.example/$included", $services);
+
+    if ($text =~ m{\.\./build/tls/}) {
+        like($text, qr/^# .*`?auto\/certificates/m,
+             "$name.conf says where its certificates come from");
+        is(system("$ROOT/auto/certificates", "$dir/build/tls"), 0,
+           'and there they are made');
+    }
 
     my $pid = nginx_start("$dir/build", $copy, $free[0]);
 
@@ -65,6 +82,11 @@ for my $file (glob "$ROOT/conf.example/*.conf") {
         is(post("http://127.0.0.1:$ports{8086}/push/groups/lobby", 'hello')
                ->{content}, qq({"reached":0}\n), 'nobody is there to be told');
 
+        is(get("$url/api/orders/7")->{status}, 401, 'so does the API');
+        is(get("$url/api/orders/x")->{status}, 404, 'where there is a route');
+        is(post("$url/api/catalog/", '{}')->{headers}{allow}, 'GET, HEAD',
+           'for this method');
+
         my @searches = map { get("$url/catalog/search/")->{status} } 1 .. 4;
 
         is("@searches", '200 200 200 429', 'nor is everything at once');
@@ -74,12 +96,12 @@ for my $file (glob "$ROOT/conf.example/*.conf") {
         nginx_stop($pid);
         my @lines = split /\n/, slurp("$dir/build/gateway_access.log");
 
-        is(scalar @lines, 13, 'one line is logged for each request');
+        is(scalar @lines, 16, 'one line is logged for each request');
 
         # Two workers may have written them in another order.
 
-        my ($refused) = grep { m{/orders/.*"status":"401"} } @lines;
-        my ($limited) = grep { /"status":"429"/ } @lines;
+        my ($refused) = grep { m{"/orders/".*"status":401} } @lines;
+        my ($limited) = grep { /"status":429/ } @lines;
 
         like($refused, qr/"uri":"\/orders\/".*"jwt":"missing"/,
              'the log has the status of the token');

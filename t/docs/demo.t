@@ -15,7 +15,7 @@ use Test::More;
 need_nginx();
 
 my $dir = work_dir() . '/demo';
-my ($taken) = free_ports(8);
+my ($taken) = free_ports(9);
 my $demo = "$ROOT/auto/demo";
 
 $ENV{DEMO_DIR} = $dir;
@@ -45,8 +45,14 @@ like($output, qr/^Port $taken .* is taken/m, 'and says so');
 
 my @statuses = $output =~ /^    (\d{3}) /mg;
 
-is("@statuses", '200 401 200 200 401 401 403 200 403 200 200 200 429 200 200 '
-   . '200 200 101 401 101 101 200 401 200 502 200 502 200', 'the answers');
+is("@statuses", '200 401 200 200 401 401 403 200 403 200 404 405 204 200 200 '
+   . '200 200 200 200 200 429 200 200 200 200 101 401 101 101 200 401 200 502 '
+   . '200 502 200', 'the answers');
+like($output, qr/^    200 OK\n    \{.*"orders","user":"alice","order":17\}$/m,
+     'a route, and what it has captured');
+like($output, qr/^    405 .*\n    Allow: GET, HEAD, POST$/m,
+     'a method that a route does not take');
+
 like($output, qr/"user":"alice"/, 'the service is told who calls');
 unlike($output, qr/"user":"root"/, "a client's X-User is replaced");
 like($output, qr/WWW-Authenticate: Bearer realm="api"$/m,
@@ -102,7 +108,7 @@ SKIP: {
 
     my @talks = $output =~ /^(auto\/demo-websocket .*)$/mg;
 
-    is(@lines + @talks, @statuses - 3,
+    is(@lines + @talks, @statuses - 5,
        'a line for each answer or loop of them');
 
     my @first = map { /^(.*)$/m } map { scalar `cd $ROOT && $_` } @talks;
@@ -112,7 +118,7 @@ SKIP: {
        'the lines for WebSockets give the same answers');
 
     @statuses = grep { $_ != 101 } @statuses;
-    splice @statuses, 17, 1;
+    splice @statuses, 25, 1;
 
     skip('there is no curl', 2) if system('command -v curl >/dev/null');
 

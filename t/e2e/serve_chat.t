@@ -50,11 +50,12 @@ sub service {
     my ($name, $port, $push) = @_;
 
     my ($command, $file) = @{ $services{$name} };
+    my $log = E2E::dir() . "/$name.log";
     my $pid = fork // die "fork: $!\n";
 
     if (!$pid) {
         $SIG{$_} = 'DEFAULT' for qw( INT TERM HUP PIPE );
-        open STDERR, '>>', E2E::dir() . "/$name.log" or POSIX::_exit(126);
+        open STDERR, '>>', $log or POSIX::_exit(126);
         exec { $command } $command, "$E2E::ROOT/docs/examples/$file", $port,
              "http://127.0.0.1:$push/push"
             or POSIX::_exit(127);

@@ -23,6 +23,8 @@ ngx_uint_t             ngx_pagesize;
 ngx_pid_t              ngx_pid;
 volatile ngx_cycle_t  *ngx_cycle;
 
+void                 (*fuzz_logged)(ngx_uint_t level, u_char *text);
+
 
 static void fuzz_init(void);
 static void *fuzz_jansson_malloc(size_t size);
@@ -31,6 +33,7 @@ static void *fuzz_malloc(size_t size);
 
 static ngx_int_t       fuzz_allocations_left = -1;
 static ngx_uint_t      fuzz_jansson_may_fail;
+static ngx_cycle_t     fuzz_cycle;
 
 
 int
@@ -69,6 +72,11 @@ fuzz_init(void)
     ngx_pid = ngx_getpid();
 
     fuzz_log.log_level = NGX_LOG_DEBUG;
+
+    /* where ngx_regex.c logs to */
+
+    fuzz_cycle.log = &fuzz_log;
+    ngx_cycle = &fuzz_cycle;
 
     json_set_alloc_funcs(fuzz_jansson_malloc, free);
 }
@@ -151,15 +159,42 @@ ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
     va_list   args;
 
     va_start(args, fmt);
-    last = ngx_vslprintf(buf, buf + sizeof(buf), fmt, args);
+    last = ngx_vslprintf(buf, buf + sizeof(buf) - 1, fmt, args);
     va_end(args);
 
-    /* bugs are logged as alerts, and nothing here runs out of memory */
+    *last = '\0';
 
-    if (level <= NGX_LOG_CRIT) {
-        fprintf(stderr, "%.*s\n", (int) (last - buf), buf);
+    /*
+     * Bugs are logged as alerts, nothing here runs out of memory, and what a
+     * configuration has wrong is an emergency.
+     */
+
+    if (level == NGX_LOG_ALERT || level == NGX_LOG_CRIT
+        || (level == NGX_LOG_EMERG && fuzz_logged == NULL))
+    {
+        fprintf(stderr, "%s\n", buf);
         abort();
     }
+
+    if (fuzz_logged != NULL) {
+        fuzz_logged(level, buf);
+    }
+}
+
+
+/* of nginx's configuration, which ngx_regex.c has a directive for */
+
+char *
+ngx_conf_set_flag_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return NGX_CONF_OK;
+}
+
+
+void ngx_cdecl
+ngx_conf_log_error(ngx_uint_t level, ngx_conf_t *cf, ngx_err_t err,
+    const char *fmt, ...)
+{
 }
 
 

@@ -45,6 +45,11 @@ typedef struct {
 
 extern ngx_log_t                       fuzz_log;
 
+/* gets what is logged, if it is set */
+
+extern void                          (*fuzz_logged)(ngx_uint_t level,
+                                                    u_char *text);
+
 /* what fuzz_input() has returned last */
 
 extern const char                     *fuzz_outcome;

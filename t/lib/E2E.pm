@@ -7,6 +7,8 @@ package E2E;
 #
 #     my $nginx = E2E->start(http => $text, workers => 4);
 #
+# With bare => 1 it has none of the modules.
+#
 #     pid, workers    process ids of the master and of its workers
 #     reload          sends HUP; true when new workers have replaced the old
 #     log             what error.log has so far
@@ -154,7 +156,7 @@ sub start {
 sub _conf {
     my ($prefix, %o) = @_;
 
-    my $load = modules();
+    my $load = $o{bare} ? '' : modules();
     my $workers = $o{workers} // 1;
     my $connections = $o{connections} // 1024;
     my $main = $o{main} // '';

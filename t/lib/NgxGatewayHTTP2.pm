@@ -64,6 +64,7 @@ sub send {
 
         $text .= _frame(1, length $body ? 4 : 5, $self->{id}, $block);
         $text .= _frame(0, 1, $self->{id}, $body) if length $body;
+        $self->{streams}{ $self->{id} } = {};
         push @ids, $self->{id};
         $self->{id} += 2;
     }
@@ -87,7 +88,8 @@ sub reset {
 
 
 # The answers on these streams, { code, body, time: seconds since they were
-# sent }, when all have come.
+# sent }, when all have come; the code is "-" where none did, "refused" where a
+# GOAWAY says that none will.
 
 sub answers {
     my ($self, @ids) = @_;
@@ -106,6 +108,15 @@ sub answers {
     alarm 0;
 
     return map { { code => '-', body => '', %{ $streams->{$_} // {} } } } @ids;
+}
+
+
+# Whether the server has said that it takes no more.
+
+sub goaway {
+    my ($self) = @_;
+
+    return $self->{goaway};
 }
 
 
@@ -145,6 +156,15 @@ sub _read {
         $stream->{code} //= 'reset';
         $stream->{ended} = 1;
 
+    } elsif ($type == 7) {
+        my $last = unpack 'N', $payload;
+
+        for my $refused (grep { $_ > $last } keys %{ $self->{streams} }) {
+            @{ $self->{streams}{$refused} }{qw( code ended )} = ('refused', 1);
+        }
+
+        $self->{goaway} = 1;
+
     } elsif ($type == 4 && !($flags & 1)) {
         $self->_send(_frame(4, 1, 0, ''));
     }
@@ -158,14 +178,14 @@ sub _read {
 sub _read_frame {
     my ($self) = @_;
 
-    read($self->{socket}, my $head, 9) == 9 or die "closed\n";
+    (read($self->{socket}, my $head, 9) // 0) == 9 or die "closed\n";
 
     my ($high, $low, $type, $flags, $id) = unpack 'CnCCN', $head;
     my $length = $high * 65536 + $low;
     my $payload = '';
 
     if ($length) {
-        read($self->{socket}, $payload, $length) == $length
+        (read($self->{socket}, $payload, $length) // 0) == $length
             or die "closed\n";
     }
 

@@ -106,7 +106,7 @@ my @shapes = (
     [ 200, POST => '/shared/json', sub { "{\"id\":$id}" } ],
     [ 200, POST => '/shared/json', sub { "{\"id\":\"$id\",\"noise\":true}" } ],
     [ 502, POST => '/shared/json', sub { "{\"id\":0,\"die\":true}" } ],
-    [ 504, POST => '/late/json', sub { "{\"id\":$id,\"delay\":0.01}" } ],
+    [ 504, POST => '/late/json', sub { "{\"id\":$id,\"delay\":0.05}" } ],
 );
 
 my $wrong = 0;

@@ -27,6 +27,21 @@ sub pids {
     return $gate->workers();
 }
 
+# Stops a process; when this returns it does nothing any more.
+
+sub stop {
+    my ($pid) = @_;
+
+    kill 'STOP', $pid;
+
+    $gate->wait(sub {
+        open my $in, '<', "/proc/$pid/stat" or return 0;
+        return <$in> =~ /\) T /;
+    }) or die "$pid does not stop\n";
+
+    return;
+}
+
 # What the service was told of these ids: { ID => times }
 
 sub told {
@@ -55,7 +70,7 @@ for my $round (1 .. 2) {
     for my $ws (@lost[0 .. 4]) {
         my $c = $gate->connection($others[0]);
 
-        kill 'STOP', $victim if !@waiting;
+        stop($victim) if !@waiting;
         $c->send(POST => "/push/$ws->{id}", 'to a dead one');
         push @waiting, $c;
     }

@@ -62,12 +62,14 @@ sub start {
 }
 
 
+# A signal that comes between nginx's look at what it has to do and its wait for
+# events, which takes valgrind long, wakes nothing: it is sent again.
+
 sub stop {
     my ($pid, $signal) = @_;
     my $children = $running{$pid} or return;
     my $until = time() + 5;
-
-    kill $signal // 'TERM', $pid;
+    my $again = 0;
 
     while (waitpid($pid, POSIX::WNOHANG()) == 0) {
         if (time() > $until) {
@@ -75,6 +77,8 @@ sub stop {
             waitpid($pid, 0);
             last;
         }
+
+        kill $signal // 'TERM', $pid if $again++ % 100 == 0;
         sleep 0.005;
     }
 

@@ -1,0 +1,213 @@
+
+/*
+ * Copyright (C) ngx_gateway authors
+ */
+
+
+/*
+ * What the parts of the route module that know nginx's HTTP share.
+ */
+
+
+#ifndef _NGX_HTTP_GATEWAY_ROUTE_H_INCLUDED_
+#define _NGX_HTTP_GATEWAY_ROUTE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "../common/ngx_http_gateway_compat.h"
+#include "../common/ngx_http_gateway_problem.h"
+#include "../common/ngx_http_gateway_variable.h"
+#include "ngx_http_gateway_route_query.h"
+#include "ngx_http_gateway_route_split.h"
+#include "ngx_http_gateway_route_table.h"
+
+
+typedef enum {
+    NGX_HTTP_GATEWAY_ROUTE_IF = 0,
+    NGX_HTTP_GATEWAY_ROUTE_HEADER,
+    NGX_HTTP_GATEWAY_ROUTE_QUERY
+} ngx_http_gateway_route_condition_e;
+
+
+typedef struct {
+    ngx_uint_t                        kind;      /* ..._condition_e */
+    ngx_http_complex_value_t         *test;      /* of "if" */
+    ngx_str_t                         name;      /* of a header, lower case */
+    ngx_uint_t                        hash;      /* likewise */
+    ngx_str_t                         value;
+} ngx_http_gateway_route_condition_t;
+
+
+/* a value of a line, and its part of the requests */
+
+typedef struct {
+    ngx_http_complex_value_t          value;
+    uint64_t                          id;
+    ngx_uint_t                        weight;
+    ngx_http_complex_value_t         *weight_value;  /* NULL: it is fixed */
+    ngx_uint_t                        rest;      /* 1: what the others leave
+                                                    of 100 */
+} ngx_http_gateway_route_side_t;
+
+
+/* a line of the block */
+
+typedef struct {
+    ngx_http_gateway_route_entry_t    entry;     /* the first member */
+    ngx_array_t                      *conditions; /* ..._condition_t, or NULL */
+    ngx_http_gateway_route_side_t    *sides;
+    ngx_uint_t                        nsides;
+    ngx_http_complex_value_t         *sticky;    /* NULL: at random */
+    ngx_uint_t                       *names;     /* of captures: indices */
+} ngx_http_gateway_route_t;
+
+
+/* a "gateway_routes" block */
+
+typedef struct {
+    ngx_str_t                         name;      /* the variable's */
+    ngx_http_gateway_route_table_t   *table;
+    ngx_http_gateway_route_t         *fallback;  /* "default", or NULL */
+    ngx_uint_t                        captures;  /* most of any line */
+} ngx_http_gateway_route_block_t;
+
+
+/* a "gateway_route" line; the block is known after all have been read */
+
+typedef struct {
+    ngx_str_t                         name;
+    ngx_http_gateway_route_block_t   *block;
+    ngx_str_t                         file;
+    ngx_uint_t                        line;
+} ngx_http_gateway_route_check_t;
+
+
+typedef struct {
+    ngx_array_t                       blocks;    /* ..._route_block_t * */
+    ngx_array_t                       checks;    /* ..._route_check_t * */
+    ngx_array_t                       names;     /* ngx_str_t, of captures */
+    ngx_int_t                         index;     /* of the variable that keeps
+                                                    ..._route_found_t */
+} ngx_http_gateway_route_main_conf_t;
+
+
+typedef struct {
+    ngx_http_gateway_route_check_t   *check;     /* NULL: "off" */
+} ngx_http_gateway_route_loc_conf_t;
+
+
+/* what a block has for a request */
+
+typedef struct ngx_http_gateway_route_found_s  ngx_http_gateway_route_found_t;
+
+struct ngx_http_gateway_route_found_s {
+    ngx_http_gateway_route_block_t   *block;
+    ngx_http_gateway_route_t         *route;     /* NULL: nothing */
+    ngx_str_t                         value;     /* when chosen */
+    uint64_t                          allowed;   /* methods, without a route */
+    ngx_http_gateway_route_found_t   *next;      /* of another block */
+    unsigned                          chosen:1;
+    unsigned                          split:1;   /* among several */
+    unsigned                          sticky:1;
+    unsigned                          checked:1; /* by "gateway_route" */
+
+    ngx_str_t                         captures[1]; /* last, block->captures */
+};
+
+
+typedef struct {
+    ngx_http_gateway_problem_t        problem;
+} ngx_http_gateway_route_ctx_t;
+
+
+#pragma GCC visibility push(hidden)
+
+/* The "gateway_routes" block. */
+
+char *ngx_http_gateway_routes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/*
+ * Sets what follows the template in the line that cf->args has: values, shares
+ * and conditions.  Returns NGX_CONF_OK, or NGX_CONF_ERROR with the reason
+ * logged.
+ */
+
+char *ngx_http_gateway_route_parameters(ngx_conf_t *cf,
+    ngx_http_gateway_route_t *route);
+
+/* Tells whether it is a token, RFC 9110, section 5.6.2. */
+
+ngx_uint_t ngx_http_gateway_route_is_token(u_char *data, size_t len);
+
+/* Returns NGX_OK, or NGX_ERROR with the reason logged. */
+
+ngx_int_t ngx_http_gateway_route_compile_value(ngx_conf_t *cf,
+    ngx_str_t *value, ngx_http_complex_value_t *cv);
+
+/*
+ * Logs that "value", which is a line's "what", is invalid, and what is
+ * allowed.  Returns NGX_CONF_ERROR.
+ */
+
+char *ngx_http_gateway_route_invalid(ngx_conf_t *cf, char *what,
+    ngx_str_t *value, char *allowed);
+
+
+/*
+ * What the block has for the request, looked up when that is asked for the
+ * first time.  Subrequests that share the variables of their parent share this
+ * as well, and internal redirects keep it.
+ *
+ * Returns NULL, with the reason logged, when there is no memory or a condition
+ * can not be evaluated.
+ */
+
+ngx_http_gateway_route_found_t *ngx_http_gateway_route_find(
+    ngx_http_request_t *r, ngx_http_gateway_route_block_t *block);
+
+/*
+ * What was found that the variables tell of: in the block of the location's
+ * "gateway_route", or in the one that was asked last, or in the only one.
+ *
+ * Returns NGX_OK, with "*found" NULL when there is no such block, or NGX_ERROR.
+ */
+
+ngx_int_t ngx_http_gateway_route_current(ngx_http_request_t *r,
+    ngx_http_gateway_route_found_t **found);
+
+/*
+ * Chooses the value, once for a request.  There has to be a route.  Returns
+ * NGX_OK or NGX_ERROR.
+ */
+
+ngx_int_t ngx_http_gateway_route_choose(ngx_http_request_t *r,
+    ngx_http_gateway_route_found_t *found);
+
+
+/* Embedded variables. */
+
+ngx_int_t ngx_http_gateway_route_add_variables(ngx_conf_t *cf);
+
+/*
+ * Adds the variables of a capture, if no other one has its name, and sets
+ * "*index" to its place in the names.  Returns NGX_OK or NGX_ERROR.
+ */
+
+ngx_int_t ngx_http_gateway_route_add_capture(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_uint_t *index);
+
+/* The variable of a block.  Returns NGX_OK, or NGX_ERROR, reason logged. */
+
+ngx_int_t ngx_http_gateway_route_add_block(ngx_conf_t *cf,
+    ngx_http_gateway_route_block_t *block);
+
+#pragma GCC visibility pop
+
+
+extern ngx_module_t  ngx_http_gateway_route_module;
+
+
+#endif /* _NGX_HTTP_GATEWAY_ROUTE_H_INCLUDED_ */

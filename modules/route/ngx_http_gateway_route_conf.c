@@ -1,0 +1,485 @@
+
+/*
+ * Copyright (C) ngx_gateway authors
+ */
+
+
+/*
+ * Owns the "gateway_routes" block: its lines up to the template.  How lines are
+ * compared with each other and with requests is the table's.
+ */
+
+
+#include "ngx_http_gateway_route.h"
+
+
+/* while a block is read */
+
+typedef struct {
+    ngx_http_gateway_route_block_t  *block;
+    ngx_uint_t                       lines;
+} ngx_http_gateway_route_reader_t;
+
+
+static ngx_http_gateway_route_block_t *ngx_http_gateway_route_create_block(
+    ngx_conf_t *cf);
+static char *ngx_http_gateway_route_line(ngx_conf_t *cf, ngx_command_t *dummy,
+    void *conf);
+static char *ngx_http_gateway_route_default(ngx_conf_t *cf,
+    ngx_http_gateway_route_reader_t *reader);
+static ngx_http_gateway_route_t *ngx_http_gateway_route_create(ngx_conf_t *cf,
+    ngx_uint_t nsides);
+
+static char *ngx_http_gateway_route_methods(ngx_conf_t *cf,
+    ngx_http_gateway_route_t *route, ngx_str_t *value);
+static ngx_int_t ngx_http_gateway_route_add_method(ngx_conf_t *cf,
+    ngx_array_t *methods, u_char *data, size_t len);
+static char *ngx_http_gateway_route_set_template(ngx_conf_t *cf,
+    ngx_http_gateway_route_t *route, ngx_str_t *value);
+static char *ngx_http_gateway_route_set_names(ngx_conf_t *cf,
+    ngx_http_gateway_route_t *route);
+
+char *
+ngx_http_gateway_routes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char                             *rv;
+    ngx_int_t                         rc;
+    ngx_pool_t                       *pool;
+    ngx_conf_t                        save;
+    ngx_http_gateway_route_block_t   *block;
+    ngx_http_gateway_route_reader_t   reader;
+
+    block = ngx_http_gateway_route_create_block(cf);
+    if (block == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    reader.block = block;
+    reader.lines = 0;
+
+    save = *cf;
+    cf->handler = ngx_http_gateway_route_line;
+    cf->handler_conf = (void *) &reader;
+
+    rv = ngx_conf_parse(cf, NULL);
+
+    *cf = save;
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    if (reader.lines == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"gateway_routes\" of \"$%V\" has no lines, it "
+                           "must have at least one", &block->name);
+        return NGX_CONF_ERROR;
+    }
+
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, cf->log);
+    if (pool == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    rc = ngx_http_gateway_route_table_compile(block->table, pool, cf->log);
+
+    ngx_destroy_pool(pool);
+
+    if (rc != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    block->captures = ngx_http_gateway_route_table_captures(block->table);
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_http_gateway_route_block_t *
+ngx_http_gateway_route_create_block(ngx_conf_t *cf)
+{
+    ngx_str_t                            *value;
+    ngx_uint_t                            i;
+    ngx_http_gateway_route_block_t       *block, **known;
+    ngx_http_gateway_route_main_conf_t   *rmcf;
+
+    value = cf->args->elts;
+
+    if (value[1].len < 2 || value[1].data[0] != '$') {
+        (void) ngx_http_gateway_route_invalid(cf, "variable", &value[1],
+                                              "it must be \"$NAME\"");
+        return NULL;
+    }
+
+    block = ngx_pcalloc(cf->pool, sizeof(ngx_http_gateway_route_block_t));
+    if (block == NULL) {
+        return NULL;
+    }
+
+    block->name.len = value[1].len - 1;
+    block->name.data = value[1].data + 1;
+
+    rmcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_gateway_route_module);
+    known = rmcf->blocks.elts;
+
+    for (i = 0; i < rmcf->blocks.nelts; i++) {
+        if (known[i]->name.len == block->name.len
+            && ngx_strncasecmp(known[i]->name.data, block->name.data,
+                               block->name.len)
+               == 0)
+        {
+            (void) ngx_http_gateway_route_invalid(cf, "variable", &value[1],
+                                 "another \"gateway_routes\" defines it, too");
+            return NULL;
+        }
+    }
+
+    block->table = ngx_http_gateway_route_table_create(cf->pool);
+    if (block->table == NULL) {
+        return NULL;
+    }
+
+    if (ngx_http_gateway_route_add_block(cf, block) != NGX_OK) {
+        return NULL;
+    }
+
+    known = ngx_array_push(&rmcf->blocks);
+    if (known == NULL) {
+        return NULL;
+    }
+
+    *known = block;
+
+    return block;
+}
+
+
+static char *
+ngx_http_gateway_route_line(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
+{
+    ngx_http_gateway_route_reader_t *reader = conf;
+
+    ngx_str_t                 *value;
+    ngx_http_gateway_route_t  *route;
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[0].data, "include") == 0) {
+        return ngx_conf_include(cf, dummy, conf);
+    }
+
+    reader->lines++;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[0].data, "default") == 0) {
+        return ngx_http_gateway_route_default(cf, reader);
+    }
+
+    if (cf->args->nelts < 3) {
+        return ngx_http_gateway_route_invalid(cf, "line", &value[0],
+                                   "it must be \"METHODS TEMPLATE VALUE ...\" "
+                                   "or \"default VALUE\"");
+    }
+
+    route = ngx_http_gateway_route_create(cf, cf->args->nelts - 2);
+    if (route == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_gateway_route_methods(cf, route, &value[0]) != NGX_CONF_OK
+        || ngx_http_gateway_route_set_template(cf, route, &value[1])
+           != NGX_CONF_OK
+        || ngx_http_gateway_route_parameters(cf, route) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_gateway_route_table_add(reader->block->table, &route->entry)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_gateway_route_default(ngx_conf_t *cf,
+    ngx_http_gateway_route_reader_t *reader)
+{
+    ngx_str_t                 *value;
+    ngx_http_gateway_route_t  *route;
+
+    if (reader->block->fallback != NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate \"default\" in \"gateway_routes\", "
+                           "the first one is in %V:%ui",
+                           &reader->block->fallback->entry.file,
+                           reader->block->fallback->entry.line);
+        return NGX_CONF_ERROR;
+    }
+
+    route = ngx_http_gateway_route_create(cf, 1);
+    if (route == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        return ngx_http_gateway_route_invalid(cf, "value", &value[1],
+                                              "it must not be empty");
+    }
+
+    route->entry.template.text = value[0];
+    route->nsides = 1;
+
+    if (ngx_http_gateway_route_compile_value(cf, &value[1],
+                                             &route->sides[0].value)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    reader->block->fallback = route;
+
+    return NGX_CONF_OK;
+}
+
+
+/* a line of the file that is read, with room for so many values */
+
+static ngx_http_gateway_route_t *
+ngx_http_gateway_route_create(ngx_conf_t *cf, ngx_uint_t nsides)
+{
+    ngx_http_gateway_route_t  *route;
+
+    route = ngx_pcalloc(cf->pool, sizeof(ngx_http_gateway_route_t));
+    if (route == NULL) {
+        return NULL;
+    }
+
+    route->sides = ngx_pcalloc(cf->pool,
+                               nsides * sizeof(ngx_http_gateway_route_side_t));
+    if (route->sides == NULL) {
+        return NULL;
+    }
+
+    route->entry.file = cf->conf_file->file.name;
+    route->entry.line = cf->conf_file->line;
+
+    return route;
+}
+
+
+/* a list of tokens, RFC 9110, section 9.1 */
+
+static char *
+ngx_http_gateway_route_methods(ngx_conf_t *cf, ngx_http_gateway_route_t *route,
+    ngx_str_t *value)
+{
+    u_char       *p, *last, *comma;
+    ngx_array_t   methods;
+
+    route->entry.methods_text = *value;
+
+    if (value->len == 1 && value->data[0] == '*') {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_array_init(&methods, cf->pool, 2, sizeof(ngx_str_t)) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    last = value->data + value->len;
+
+    for (p = value->data; p <= last; p = comma + 1) {
+
+        comma = ngx_strlchr(p, last, ',');
+        if (comma == NULL) {
+            comma = last;
+        }
+
+        switch (ngx_http_gateway_route_add_method(cf, &methods, p,
+                                                  comma - p))
+        {
+        case NGX_OK:
+            break;
+
+        case NGX_DECLINED:
+            return ngx_http_gateway_route_invalid(cf, "methods", value,
+                       "it must be \"*\" or a list \"METHOD,METHOD,...\" of "
+                       "different methods other than CONNECT");
+
+        default:
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    route->entry.methods = methods.elts;
+    route->entry.nmethods = methods.nelts;
+
+    return NGX_CONF_OK;
+}
+
+
+/* Returns NGX_OK, NGX_DECLINED when it is not allowed, or NGX_ERROR. */
+
+static ngx_int_t
+ngx_http_gateway_route_add_method(ngx_conf_t *cf, ngx_array_t *methods,
+    u_char *data, size_t len)
+{
+    ngx_str_t   *method;
+    ngx_uint_t   i;
+
+    if (!ngx_http_gateway_route_is_token(data, len)
+        || (len == 1 && data[0] == '*')
+        || (len == sizeof("CONNECT") - 1
+            && ngx_strncmp(data, "CONNECT", len) == 0))
+    {
+        return NGX_DECLINED;
+    }
+
+    method = methods->elts;
+
+    for (i = 0; i < methods->nelts; i++) {
+        if (method[i].len == len
+            && ngx_strncmp(method[i].data, data, len) == 0)
+        {
+            return NGX_DECLINED;
+        }
+    }
+
+    method = ngx_array_push(methods);
+    if (method == NULL) {
+        return NGX_ERROR;
+    }
+
+    method->len = len;
+    method->data = data;
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_gateway_route_is_token(u_char *data, size_t len)
+{
+    u_char  c;
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+        c = data[i];
+
+        if ((c < '0' || c > '9')
+            && ((c | 0x20) < 'a' || (c | 0x20) > 'z')
+            && (c == '\0' || ngx_strchr("!#$%&'*+-.^_`|~", c) == NULL))
+        {
+            return 0;
+        }
+    }
+
+    return len != 0;
+}
+
+
+static char *
+ngx_http_gateway_route_set_template(ngx_conf_t *cf,
+    ngx_http_gateway_route_t *route, ngx_str_t *value)
+{
+    char                               *why;
+    ngx_http_gateway_route_template_t  *template;
+
+    template = &route->entry.template;
+
+    switch (ngx_http_gateway_route_template(cf->pool, value, template, &why)) {
+
+    case NGX_OK:
+        break;
+
+    case NGX_DECLINED:
+        return ngx_http_gateway_route_invalid(cf, "template", value, why);
+
+    default:
+        return NGX_CONF_ERROR;
+    }
+
+    if (template->escaped) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "template \"%V\" in \"gateway_routes\" has an "
+                           "escape, which never matches: paths are compared "
+                           "when they are decoded", value);
+    }
+
+    return ngx_http_gateway_route_set_names(cf, route);
+}
+
+
+static char *
+ngx_http_gateway_route_set_names(ngx_conf_t *cf,
+    ngx_http_gateway_route_t *route)
+{
+    ngx_uint_t                          i, n;
+    ngx_http_gateway_route_segment_t   *segment;
+    ngx_http_gateway_route_template_t  *template;
+
+    template = &route->entry.template;
+
+    if (template->ncaptures == 0) {
+        return NGX_CONF_OK;
+    }
+
+    route->names = ngx_palloc(cf->pool,
+                              template->ncaptures * sizeof(ngx_uint_t));
+    if (route->names == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    segment = template->segments;
+    n = 0;
+
+    for (i = 0; i < template->nsegments; i++) {
+
+        if (segment[i].name.len == 0) {
+            continue;
+        }
+
+        if (ngx_http_gateway_route_add_capture(cf, &segment[i].name,
+                                               &route->names[n++])
+            != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_http_gateway_route_compile_value(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t *cv)
+{
+    ngx_http_compile_complex_value_t  ccv;
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = value;
+    ccv.complex_value = cv;
+
+    return ngx_http_compile_complex_value(&ccv);
+}
+
+
+char *
+ngx_http_gateway_route_invalid(ngx_conf_t *cf, char *what, ngx_str_t *value,
+    char *allowed)
+{
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid %s \"%V\" in \"gateway_routes\", %s",
+                       what, value, allowed);
+
+    return NGX_CONF_ERROR;
+}

@@ -1,0 +1,407 @@
+
+/*
+ * Copyright (C) ngx_gateway authors
+ */
+
+
+/*
+ * Owns what a request knows of routes: which one was found, and which of its
+ * values was chosen.  That is kept as the value of a variable that no
+ * configuration can name.  So it belongs to those who share the request's
+ * variables, and outlives internal redirects, without a pool cleanup, which
+ * would keep the memory of a handshake for as long as its WebSocket lives.
+ */
+
+
+#include "ngx_http_gateway_route.h"
+
+
+static ngx_http_gateway_route_found_t *ngx_http_gateway_route_look_up(
+    ngx_http_request_t *r, ngx_http_gateway_route_block_t *block);
+static ngx_int_t ngx_http_gateway_route_holds(void *data,
+    ngx_http_gateway_route_entry_t *entry);
+static ngx_int_t ngx_http_gateway_route_test(ngx_http_request_t *r,
+    ngx_http_complex_value_t *test);
+static ngx_int_t ngx_http_gateway_route_has_header(ngx_http_request_t *r,
+    ngx_http_gateway_route_condition_t *condition);
+static ngx_int_t ngx_http_gateway_route_choose_side(ngx_http_request_t *r,
+    ngx_http_gateway_route_found_t *found, ngx_uint_t *side);
+static ngx_int_t ngx_http_gateway_route_weigh(ngx_http_request_t *r,
+    ngx_http_gateway_route_t *route, ngx_http_gateway_route_share_t *shares);
+static ngx_int_t ngx_http_gateway_route_weight(ngx_http_request_t *r,
+    ngx_http_gateway_route_side_t *side, ngx_uint_t *weight);
+
+
+ngx_http_gateway_route_found_t *
+ngx_http_gateway_route_find(ngx_http_request_t *r,
+    ngx_http_gateway_route_block_t *block)
+{
+    ngx_http_variable_value_t           *vv;
+    ngx_http_gateway_route_found_t      *found, *all;
+    ngx_http_gateway_route_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_get_module_main_conf(r, ngx_http_gateway_route_module);
+
+    vv = &r->variables[rmcf->index];
+    all = (ngx_http_gateway_route_found_t *) vv->data;
+
+    for (found = all; found; found = found->next) {
+        if (found->block == block) {
+            return found;
+        }
+    }
+
+    found = ngx_http_gateway_route_look_up(r, block);
+    if (found == NULL) {
+        return NULL;
+    }
+
+    found->next = all;
+    vv->data = (u_char *) found;
+
+    return found;
+}
+
+
+ngx_int_t
+ngx_http_gateway_route_current(ngx_http_request_t *r,
+    ngx_http_gateway_route_found_t **found)
+{
+    ngx_http_variable_value_t            *vv;
+    ngx_http_gateway_route_block_t      **block;
+    ngx_http_gateway_route_loc_conf_t    *rlcf;
+    ngx_http_gateway_route_main_conf_t   *rmcf;
+
+    rmcf = ngx_http_get_module_main_conf(r, ngx_http_gateway_route_module);
+    rlcf = ngx_http_get_module_loc_conf(r, ngx_http_gateway_route_module);
+
+    if (rmcf->blocks.nelts == 0) {
+        *found = NULL;
+        return NGX_OK;
+    }
+
+    if (rlcf->check != NULL) {
+        *found = ngx_http_gateway_route_find(r, rlcf->check->block);
+        return (*found == NULL) ? NGX_ERROR : NGX_OK;
+    }
+
+    vv = &r->variables[rmcf->index];
+    *found = (ngx_http_gateway_route_found_t *) vv->data;
+
+    if (*found == NULL && rmcf->blocks.nelts == 1) {
+        block = rmcf->blocks.elts;
+
+        *found = ngx_http_gateway_route_find(r, block[0]);
+        return (*found == NULL) ? NGX_ERROR : NGX_OK;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * A subrequest that shares its parent's variables may be the first to ask;
+ * the answer is the parent's.
+ */
+
+static ngx_http_gateway_route_found_t *
+ngx_http_gateway_route_look_up(ngx_http_request_t *r,
+    ngx_http_gateway_route_block_t *block)
+{
+    size_t                            size;
+    ngx_int_t                         rc;
+    ngx_http_gateway_route_found_t   *found;
+    ngx_http_gateway_route_lookup_t   lookup;
+    ngx_http_gateway_route_result_t   result;
+
+    while (r->parent != NULL && r->parent->variables == r->variables) {
+        r = r->parent;
+    }
+
+    size = offsetof(ngx_http_gateway_route_found_t, captures)
+           + block->captures * sizeof(ngx_str_t);
+
+    found = ngx_palloc(r->pool, size);
+    if (found == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(found, offsetof(ngx_http_gateway_route_found_t, captures));
+
+    found->block = block;
+
+    /* CONNECT is for a tunnel (RFC 9110, section 9.3.6), not for a path */
+
+    if (r->method == NGX_HTTP_CONNECT) {
+        return found;
+    }
+
+    lookup.host = r->headers_in.server;
+    lookup.method = r->method_name;
+    lookup.path = r->uri;
+    lookup.check = ngx_http_gateway_route_holds;
+    lookup.data = r;
+    lookup.log = r->connection->log;
+
+    rc = ngx_http_gateway_route_lookup(block->table, &lookup, found->captures,
+                                       &result);
+
+    if (rc == NGX_ERROR) {
+        return NULL;
+    }
+
+    if (rc == NGX_OK) {
+        found->route = (ngx_http_gateway_route_t *) result.entry;
+
+    } else {
+        found->route = block->fallback;
+        found->allowed = result.allowed;
+    }
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "gateway route $%V: \"%V\" is %s", &block->name, &r->uri,
+                   found->route ? "found" : "not found");
+
+    return found;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_route_holds(void *data, ngx_http_gateway_route_entry_t *entry)
+{
+    ngx_http_request_t *r = data;
+
+    ngx_int_t                            rc;
+    ngx_uint_t                           i;
+    ngx_http_gateway_route_t            *route;
+    ngx_http_gateway_route_condition_t  *condition;
+
+    route = (ngx_http_gateway_route_t *) entry;
+
+    if (route->conditions == NULL) {
+        return NGX_OK;
+    }
+
+    condition = route->conditions->elts;
+
+    for (i = 0; i < route->conditions->nelts; i++) {
+
+        switch (condition[i].kind) {
+
+        case NGX_HTTP_GATEWAY_ROUTE_IF:
+            rc = ngx_http_gateway_route_test(r, condition[i].test);
+            break;
+
+        case NGX_HTTP_GATEWAY_ROUTE_HEADER:
+            rc = ngx_http_gateway_route_has_header(r, &condition[i]);
+            break;
+
+        default: /* NGX_HTTP_GATEWAY_ROUTE_QUERY */
+            rc = ngx_http_gateway_route_query(&r->args, &condition[i].name,
+                                              &condition[i].value)
+                 ? NGX_OK : NGX_DECLINED;
+            break;
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_route_test(ngx_http_request_t *r,
+    ngx_http_complex_value_t *test)
+{
+    ngx_str_t  value;
+
+    if (ngx_http_complex_value(r, test, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (value.len == 0 || (value.len == 1 && value.data[0] == '0')) {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_route_has_header(ngx_http_request_t *r,
+    ngx_http_gateway_route_condition_t *condition)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].hash == condition->hash
+            && h[i].key.len == condition->name.len
+            && h[i].value.len == condition->value.len
+            && ngx_strncasecmp(h[i].key.data, condition->name.data,
+                               condition->name.len)
+               == 0
+            && ngx_memcmp(h[i].value.data, condition->value.data,
+                          condition->value.len)
+               == 0)
+        {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_gateway_route_choose(ngx_http_request_t *r,
+    ngx_http_gateway_route_found_t *found)
+{
+    ngx_uint_t                 side;
+    ngx_http_gateway_route_t  *route;
+
+    if (found->chosen) {
+        return NGX_OK;
+    }
+
+    route = found->route;
+    side = 0;
+
+    if (route->nsides > 1
+        && ngx_http_gateway_route_choose_side(r, found, &side) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_complex_value(r, &route->sides[side].value, &found->value)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    found->chosen = 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_route_choose_side(ngx_http_request_t *r,
+    ngx_http_gateway_route_found_t *found, ngx_uint_t *side)
+{
+    ngx_str_t                       key;
+    ngx_http_gateway_route_t       *route;
+    ngx_http_gateway_route_share_t  shares[NGX_HTTP_GATEWAY_ROUTE_MAX_SIDES];
+
+    route = found->route;
+
+    if (ngx_http_gateway_route_weigh(r, route, shares) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_null(&key);
+
+    if (route->sticky != NULL
+        && ngx_http_complex_value(r, route->sticky, &key) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    found->split = 1;
+    found->sticky = (key.len != 0);
+
+    *side = found->sticky
+            ? ngx_http_gateway_route_stick(shares, route->nsides, &key)
+            : ngx_http_gateway_route_draw(shares, route->nsides);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_route_weigh(ngx_http_request_t *r,
+    ngx_http_gateway_route_t *route, ngx_http_gateway_route_share_t *shares)
+{
+    ngx_uint_t                       i, sum;
+    ngx_http_gateway_route_side_t   *side;
+    ngx_http_gateway_route_share_t  *rest;
+
+    sum = 0;
+    rest = NULL;
+    side = route->sides;
+
+    for (i = 0; i < route->nsides; i++) {
+        shares[i].id = side[i].id;
+
+        if (ngx_http_gateway_route_weight(r, &side[i], &shares[i].weight)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        sum += shares[i].weight;
+
+        if (side[i].rest) {
+            rest = &shares[i];
+        }
+    }
+
+    if (rest != NULL && sum < 100) {
+        rest->weight = 100 - sum;
+    }
+
+    return NGX_OK;
+}
+
+
+/* what is no weight counts as 0: the others go on */
+
+static ngx_int_t
+ngx_http_gateway_route_weight(ngx_http_request_t *r,
+    ngx_http_gateway_route_side_t *side, ngx_uint_t *weight)
+{
+    ngx_int_t  n;
+    ngx_str_t  value;
+
+    if (side->weight_value == NULL) {
+        *weight = side->weight;
+        return NGX_OK;
+    }
+
+    if (ngx_http_complex_value(r, side->weight_value, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    n = ngx_atoi(value.data, value.len);
+
+    if (n == NGX_ERROR || n > NGX_HTTP_GATEWAY_ROUTE_MAX_WEIGHT) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "invalid weight \"%V\" of \"%V\" in "
+                      "\"gateway_routes\", it must be a number from 0 to %d",
+                      &value, &side->value.value,
+                      NGX_HTTP_GATEWAY_ROUTE_MAX_WEIGHT);
+        n = 0;
+    }
+
+    *weight = n;
+
+    return NGX_OK;
+}
