@@ -503,7 +503,8 @@ for my $case ([ '/down', $OPEN ], [ '/refuses', $OPEN ],
 @clients = map { start(POST => '/next', "{\"id\":$_}") } 1 .. 5;
 $_->read() for @clients;
 is(join(' ', map { $_->{code} } @clients), '200 200 200 200 200',
-   'another server');
+   'another server')
+    or diag(substr $nginx->error_log(), -4000);
 
 $backend->forget();
 @clients = map { start(POST => '/two', "{\"id\":$_,\"delay\":0.05}") } 1 .. 20;
