@@ -129,6 +129,11 @@ typedef struct {
 
 char *ngx_http_gateway_routes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
+/* The block of a variable, whose name may have any case, or NULL. */
+
+ngx_http_gateway_route_block_t *ngx_http_gateway_route_get_block(
+    ngx_http_gateway_route_main_conf_t *rmcf, ngx_str_t *name);
+
 /*
  * Sets what follows the template in the line that cf->args has: values, shares
  * and conditions.  Returns NGX_CONF_OK, or NGX_CONF_ERROR with the reason

@@ -99,7 +99,6 @@ static ngx_http_gateway_route_block_t *
 ngx_http_gateway_route_create_block(ngx_conf_t *cf)
 {
     ngx_str_t                            *value;
-    ngx_uint_t                            i;
     ngx_http_gateway_route_block_t       *block, **known;
     ngx_http_gateway_route_main_conf_t   *rmcf;
 
@@ -121,18 +120,10 @@ ngx_http_gateway_route_create_block(ngx_conf_t *cf)
 
     rmcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_gateway_route_module);
-    known = rmcf->blocks.elts;
-
-    for (i = 0; i < rmcf->blocks.nelts; i++) {
-        if (known[i]->name.len == block->name.len
-            && ngx_strncasecmp(known[i]->name.data, block->name.data,
-                               block->name.len)
-               == 0)
-        {
-            (void) ngx_http_gateway_route_invalid(cf, "variable", &value[1],
+    if (ngx_http_gateway_route_get_block(rmcf, &block->name) != NULL) {
+        (void) ngx_http_gateway_route_invalid(cf, "variable", &value[1],
                                  "another \"gateway_routes\" defines it, too");
-            return NULL;
-        }
+        return NULL;
     }
 
     block->table = ngx_http_gateway_route_table_create(cf->pool);
@@ -152,6 +143,28 @@ ngx_http_gateway_route_create_block(ngx_conf_t *cf)
     *known = block;
 
     return block;
+}
+
+
+ngx_http_gateway_route_block_t *
+ngx_http_gateway_route_get_block(ngx_http_gateway_route_main_conf_t *rmcf,
+    ngx_str_t *name)
+{
+    ngx_uint_t                        i;
+    ngx_http_gateway_route_block_t  **block;
+
+    block = rmcf->blocks.elts;
+
+    for (i = 0; i < rmcf->blocks.nelts; i++) {
+        if (block[i]->name.len == name->len
+            && ngx_strncasecmp(block[i]->name.data, name->data, name->len)
+               == 0)
+        {
+            return block[i];
+        }
+    }
+
+    return NULL;
 }
 
 

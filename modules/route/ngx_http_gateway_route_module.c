@@ -284,20 +284,10 @@ ngx_http_gateway_route_init_check(ngx_conf_t *cf,
     ngx_http_gateway_route_main_conf_t *rmcf,
     ngx_http_gateway_route_check_t *check)
 {
-    ngx_uint_t                        i;
-    ngx_http_gateway_route_block_t  **block;
+    check->block = ngx_http_gateway_route_get_block(rmcf, &check->name);
 
-    block = rmcf->blocks.elts;
-
-    for (i = 0; i < rmcf->blocks.nelts; i++) {
-        if (block[i]->name.len == check->name.len
-            && ngx_strncasecmp(block[i]->name.data, check->name.data,
-                               check->name.len)
-               == 0)
-        {
-            check->block = block[i];
-            return NGX_OK;
-        }
+    if (check->block != NULL) {
+        return NGX_OK;
     }
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,

@@ -49,11 +49,13 @@ static int ngx_libc_cdecl ngx_http_gateway_route_compare_texts(const void *one,
 static char *ngx_http_gateway_route_set_side(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route, ngx_str_t *value);
 static char *ngx_http_gateway_route_set_share(ngx_conf_t *cf,
-    ngx_http_gateway_route_side_t *side, ngx_str_t *name, ngx_str_t *weight);
+    ngx_http_gateway_route_side_t *side, ngx_str_t *weight);
 static char *ngx_http_gateway_route_check_sides(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route);
 static char *ngx_http_gateway_route_check_only_side(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route);
+static ngx_http_complex_value_t *ngx_http_gateway_route_create_value(
+    ngx_conf_t *cf, ngx_str_t *value);
 
 
 static ngx_http_gateway_route_option_t  ngx_http_gateway_route_options[] = {
@@ -153,18 +155,9 @@ ngx_http_gateway_route_set_if(ngx_conf_t *cf, ngx_http_gateway_route_t *route,
 
     condition->value = *value;
 
-    condition->test = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
-    if (condition->test == NULL) {
-        return NGX_CONF_ERROR;
-    }
+    condition->test = ngx_http_gateway_route_create_value(cf, value);
 
-    if (ngx_http_gateway_route_compile_value(cf, value, condition->test)
-        != NGX_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
+    return (condition->test == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
 }
 
 
@@ -270,18 +263,9 @@ ngx_http_gateway_route_set_sticky(ngx_conf_t *cf,
         return "it must have a variable";
     }
 
-    route->sticky = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
-    if (route->sticky == NULL) {
-        return NGX_CONF_ERROR;
-    }
+    route->sticky = ngx_http_gateway_route_create_value(cf, value);
 
-    if (ngx_http_gateway_route_compile_value(cf, value, route->sticky)
-        != NGX_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
+    return (route->sticky == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
 }
 
 
@@ -391,14 +375,15 @@ ngx_http_gateway_route_condition_text(ngx_conf_t *cf,
     u_char     *p;
     ngx_str_t  *option;
 
-    option = &ngx_http_gateway_route_options[0].name;
+    /* in the order of ..._condition_e */
 
-    if (condition->kind == NGX_HTTP_GATEWAY_ROUTE_HEADER) {
-        option = &ngx_http_gateway_route_options[2].name;
+    static ngx_str_t  options[] = {
+        ngx_string("if="),
+        ngx_string("header="),
+        ngx_string("query=")
+    };
 
-    } else if (condition->kind == NGX_HTTP_GATEWAY_ROUTE_QUERY) {
-        option = &ngx_http_gateway_route_options[3].name;
-    }
+    option = &options[condition->kind];
 
     text->len = option->len + condition->name.len + 1 + condition->value.len;
 
@@ -463,7 +448,7 @@ ngx_http_gateway_route_set_side(ngx_conf_t *cf,
         }
     }
 
-    if (ngx_http_gateway_route_set_share(cf, side, &name, &weight)
+    if (ngx_http_gateway_route_set_share(cf, side, &weight)
         != NGX_CONF_OK)
     {
         return NGX_CONF_ERROR;
@@ -501,7 +486,7 @@ ngx_http_gateway_route_set_side(ngx_conf_t *cf,
 
 static char *
 ngx_http_gateway_route_set_share(ngx_conf_t *cf,
-    ngx_http_gateway_route_side_t *side, ngx_str_t *name, ngx_str_t *weight)
+    ngx_http_gateway_route_side_t *side, ngx_str_t *weight)
 {
     ngx_int_t  n;
 
@@ -518,18 +503,10 @@ ngx_http_gateway_route_set_share(ngx_conf_t *cf,
     }
 
     if (ngx_http_script_variables_count(weight) != 0) {
-
-        side->weight_value = ngx_palloc(cf->pool,
-                                        sizeof(ngx_http_complex_value_t));
-        if (side->weight_value == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
         side->weight = 0;
+        side->weight_value = ngx_http_gateway_route_create_value(cf, weight);
 
-        return ngx_http_gateway_route_compile_value(cf, weight,
-                                                    side->weight_value)
-               == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
+        return (side->weight_value == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
     }
 
     n = ngx_atoi(weight->data, weight->len);
@@ -621,4 +598,24 @@ ngx_http_gateway_route_check_only_side(ngx_conf_t *cf,
 
     return ngx_http_gateway_route_compile_value(cf, &value, &side->value)
            == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* Returns NULL, with the reason logged, when it can not be compiled. */
+
+static ngx_http_complex_value_t *
+ngx_http_gateway_route_create_value(ngx_conf_t *cf, ngx_str_t *value)
+{
+    ngx_http_complex_value_t  *cv;
+
+    cv = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (cv == NULL) {
+        return NULL;
+    }
+
+    if (ngx_http_gateway_route_compile_value(cf, value, cv) != NGX_OK) {
+        return NULL;
+    }
+
+    return cv;
 }

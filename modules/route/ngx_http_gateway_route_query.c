@@ -20,7 +20,6 @@ static ngx_uint_t ngx_http_gateway_route_query_equal(u_char *p, u_char *last,
     ngx_str_t *text);
 static u_char *ngx_http_gateway_route_query_decode(u_char *p, u_char *last,
     u_char *c);
-static ngx_int_t ngx_http_gateway_route_query_digit(u_char c);
 
 
 ngx_uint_t
@@ -83,7 +82,7 @@ ngx_http_gateway_route_query_equal(u_char *p, u_char *last, ngx_str_t *text)
 static u_char *
 ngx_http_gateway_route_query_decode(u_char *p, u_char *last, u_char *c)
 {
-    ngx_int_t  high, low;
+    ngx_int_t  n;
 
     *c = (*p == '+') ? ' ' : *p;
 
@@ -91,31 +90,13 @@ ngx_http_gateway_route_query_decode(u_char *p, u_char *last, u_char *c)
         return p + 1;
     }
 
-    high = ngx_http_gateway_route_query_digit(p[1]);
-    low = ngx_http_gateway_route_query_digit(p[2]);
+    n = ngx_hextoi(p + 1, 2);
 
-    if (high == NGX_ERROR || low == NGX_ERROR) {
+    if (n == NGX_ERROR) {
         return p + 1;
     }
 
-    *c = (u_char) (high << 4 | low);
+    *c = (u_char) n;
 
     return p + 3;
-}
-
-
-static ngx_int_t
-ngx_http_gateway_route_query_digit(u_char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-
-    c |= 0x20;
-
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-
-    return NGX_ERROR;
 }
