@@ -149,7 +149,7 @@ ngx_http_gateway_websocket_check_version(ngx_http_request_t *r)
     }
 
     if (ngx_http_gateway_websocket_add_field(r, "Sec-WebSocket-Version", "13")
-        != NGX_OK)
+        == NULL)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -166,9 +166,9 @@ ngx_http_gateway_websocket_upgrade_required(ngx_http_request_t *r,
     /* "upgrade" beside core's own Connection, RFC 9110, section 7.8 */
 
     if (ngx_http_gateway_websocket_add_field(r, "Upgrade", "websocket")
-        != NGX_OK
+        == NULL
         || ngx_http_gateway_websocket_add_field(r, "Connection", "upgrade")
-           != NGX_OK)
+           == NULL)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -179,7 +179,7 @@ ngx_http_gateway_websocket_upgrade_required(ngx_http_request_t *r,
 }
 
 
-ngx_int_t
+ngx_table_elt_t *
 ngx_http_gateway_websocket_add_field(ngx_http_request_t *r, char *name,
     char *value)
 {
@@ -187,7 +187,7 @@ ngx_http_gateway_websocket_add_field(ngx_http_request_t *r, char *name,
 
     h = ngx_http_gateway_push_header(&r->headers_out.headers);
     if (h == NULL) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     h->key.len = ngx_strlen(name);
@@ -195,7 +195,7 @@ ngx_http_gateway_websocket_add_field(ngx_http_request_t *r, char *name,
     h->value.len = ngx_strlen(value);
     h->value.data = (u_char *) value;
 
-    return NGX_OK;
+    return h;
 }
 
 
