@@ -40,7 +40,6 @@ use warnings;
 use File::Copy ();
 use File::Path ();
 use File::Temp ();
-use IO::Socket::INET ();
 use JSON::PP ();
 use POSIX ();
 use Test::More ();
@@ -163,11 +162,9 @@ sub _files {
     }
 
     my %ports = map { $_ => 1 } map { /\b127\.0\.0\.1:(\d+)/g } values %texts;
-    my @sockets;
 
     for my $port (sort keys %ports) {
-        push @sockets, _listen();
-        $ports{$port} = $given->{$port} // $sockets[-1]->sockport();
+        $ports{$port} = $given->{$port} // E2E::free_port();
     }
 
     $self->{ports} = \%ports;
@@ -176,21 +173,6 @@ sub _files {
         E2E::spew("$self->{dir}/conf.example/$file",
                   $texts{$file} =~ s/\b127\.0\.0\.1:\K(\d+)/$ports{$1}/gr);
     }
-}
-
-
-# On a port that is not of those that the system gives to connections.
-
-sub _listen {
-    for (1 .. 1000) {
-        my $socket = IO::Socket::INET->new(
-            LocalAddr => '127.0.0.1', LocalPort => 20000 + int rand 12000,
-            Listen => 1, ReuseAddr => 1);
-
-        return $socket if $socket;
-    }
-
-    die "no free port\n";
 }
 
 

@@ -12,8 +12,11 @@ use warnings;
 
 use File::Temp ();
 use IO::Socket::INET ();
+use IO::Socket::UNIX ();
 use POSIX ();
-use Time::HiRes ();
+
+use NgxGatewayPorts qw( free_port );
+use NgxGatewaySystem qw( output spew workers wait_for );
 
 # an interrupted test leaves nothing behind either
 
@@ -65,7 +68,7 @@ sub nginx_version {
     my ($self) = @_;
 
     my ($major, $minor, $patch) =
-        `$self->{binary} -v 2>&1` =~ m{/(\d+)\.(\d+)\.(\d+)}
+        output($self->{binary}, '-v') =~ m{/(\d+)\.(\d+)\.(\d+)}
         or die "$self->{binary} -v: no version\n";
 
     return $major * 1000000 + $minor * 1000 + $patch;
@@ -91,10 +94,7 @@ sub write_file {
 
     my $path = $self->path($name);
 
-    open my $out, '>:raw', "$path.new" or die "open $path.new: $!\n";
-    print $out $text;
-    close $out or die "write $path.new: $!\n";
-
+    spew("$path.new", $text);
     rename "$path.new", $path or die "rename $path.new: $!\n";
 
     return;
@@ -126,7 +126,7 @@ sub start {
     my ($self) = @_;
 
     for (1 .. 10) {
-        $self->{port} = _free_port();
+        $self->{port} = free_port();
         $self->write_config();
 
         my $pid = fork // die "fork: $!\n";
@@ -179,17 +179,22 @@ sub stop {
 
 
 # Writes the configuration, of which each has a version, and makes nginx read
-# it.  Returns true when requests are served by it.
+# it.  Returns true when it serves all new connections: the workers of before
+# may go on with those that they have.
 
 sub reload {
     my ($self, %options) = @_;
+
+    my %old = map { $_ => 1 } workers($self->{pid});
 
     @$self{ keys %options } = values %options;
 
     $self->write_config();
     kill 'HUP', $self->{pid};
 
-    return $self->_wait(sub { $self->_serves() });
+    return $self->_wait(sub {
+        $self->_serves() && !grep { $old{$_} } workers($self->{pid});
+    });
 }
 
 
@@ -299,8 +304,6 @@ sub get {
 sub _serves {
     my ($self) = @_;
 
-    require IO::Socket::UNIX;
-
     for (1 .. 4 * $self->{workers}) {
         my $socket = IO::Socket::UNIX->new(Peer => $self->path('version.sock'),
                                            Timeout => $TIMEOUT)
@@ -360,29 +363,10 @@ sub _answer {
 }
 
 
-sub _free_port {
-    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
-                                       LocalPort => 0, Listen => 1)
-                 or die "no free port: $!\n";
-    my $port = $socket->sockport();
-
-    close $socket;
-
-    return $port;
-}
-
-
 sub _wait {
     my ($self, $until, $seconds) = @_;
 
-    my $end = Time::HiRes::time() + ($seconds // $TIMEOUT);
-
-    while (Time::HiRes::time() < $end) {
-        return 1 if $until->();
-        Time::HiRes::sleep(0.02);
-    }
-
-    return 0;
+    return wait_for($seconds // $TIMEOUT, $until);
 }
 
 

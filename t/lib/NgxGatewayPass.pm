@@ -42,6 +42,8 @@ use IO::Socket::INET ();
 use Socket qw( SOL_SOCKET SO_LINGER SO_RCVBUF );
 use Time::HiRes ();
 
+use NgxGatewaySystem qw( memory wait_for worker );
+
 use base 'Exporter';
 
 our @EXPORT = qw( pass_ask pass_log pass_worker pass_memory pass_sockets
@@ -264,23 +266,14 @@ sub pass_log {
 sub pass_worker {
     my ($nginx) = @_;
 
-    open my $in, '<',
-         "/proc/$nginx->{pid}/task/$nginx->{pid}/children" or return;
-
-    my @pids = split ' ', <$in> // '';
-
-    return $pids[-1];
+    return worker($nginx->{pid});
 }
 
 
 sub pass_memory {
     my ($pid) = @_;
 
-    open my $in, '<', "/proc/$pid/status" or return;
-
-    my ($kb) = map { /^RssAnon:\s+(\d+)/ } <$in>;
-
-    return $kb;
+    return memory($pid);
 }
 
 
@@ -295,16 +288,7 @@ sub pass_sockets {
 sub pass_wait {
     my ($sub, $seconds) = @_;
 
-    my $end = Time::HiRes::time() + ($seconds // $TIMEOUT);
-
-    while (1) {
-        my $result = $sub->();
-
-        return $result if $result;
-        return 0 if Time::HiRes::time() > $end;
-
-        Time::HiRes::sleep(0.01);
-    }
+    return wait_for($seconds // $TIMEOUT, $sub);
 }
 
 

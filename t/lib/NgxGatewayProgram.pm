@@ -13,6 +13,8 @@ use File::Basename qw( dirname );
 use File::Temp qw( tempdir );
 use FindBin;
 
+use NgxGatewaySystem qw( output slurp spew );
+
 our @EXPORT = (
     qw( nginx compiled sanitized run slurp spew ), '$modules', '$here',
     '$work',
@@ -83,39 +85,11 @@ sub command {
 
 sub run {
     my (@command) = @_;
-    my $pid = open(my $out, '-|') // die "fork: $!";
 
-    if (!$pid) {
-        open STDERR, '>&', \*STDOUT;
-        exec @command or die "$command[0]: $!";
-    }
-
-    my $output = do { local $/; <$out> } // '';
-
-    close $out;
+    my $output = output(@command);
 
     return ($? & 127 ? 128 + ($? & 127) : $? >> 8, $output);
 }
 
-
-sub slurp {
-    my ($file) = @_;
-
-    open my $in, '<', $file or die "$file: $!";
-    local $/;
-
-    return scalar <$in>;
-}
-
-
-sub spew {
-    my ($file, $text) = @_;
-
-    open my $out, '>', $file or die "$file: $!";
-    print $out $text;
-    close $out or die "$file: $!";
-
-    return;
-}
 
 1;

@@ -36,6 +36,7 @@ use warnings;
 
 use JSON::PP ();
 use NgxGatewayNginx;
+use NgxGatewayPorts qw( free_port );
 use NgxGatewayServe;
 use NgxGatewayWebSocket;
 use Test::More ();
@@ -75,7 +76,7 @@ sub new {
     my $start = delete $o{start} // 1;
     my $locations = delete $o{locations} // {};
     my $service = NgxGatewayServe->new(answer => delete $o{answer});
-    my $dead = NgxGatewayNginx::_free_port();
+    my $dead = free_port();
     my $self = bless { service => $service, backend => $service,
                        locations => $locations, dead => $dead }, $class;
 

@@ -33,6 +33,7 @@ use strict;
 use warnings;
 
 use NgxGatewayNginx;
+use NgxGatewaySystem ();
 use NgxGatewayWebSocket;
 use NgxGatewayWebSocketBackend;
 use Test::More ();
@@ -190,9 +191,7 @@ sub log {
 sub worker {
     my ($self) = @_;
 
-    my @children = split ' ', `pgrep -P $self->{nginx}{pid}`;
-
-    return $children[0];
+    return NgxGatewaySystem::worker($self->{nginx}{pid});
 }
 
 

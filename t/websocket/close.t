@@ -17,8 +17,8 @@ use Test::More;
 use Time::HiRes qw( sleep time );
 
 my $slack = $ENV{TEST_NGINX_USE_VALGRIND} ? 5 : 1.5;
-my $tls_port = NgxGatewayNginx::_free_port();
-my $https_port = NgxGatewayNginx::_free_port();
+my $tls_port = NgxGatewayNginx::free_port();
+my $https_port = NgxGatewayNginx::free_port();
 
 # Before and behind the gateway, another server of the same nginx has the TLS
 # of clients and that of the service.

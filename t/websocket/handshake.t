@@ -116,7 +116,7 @@ sub plain {
 }
 
 
-my $port2 = NgxGatewayNginx::_free_port();
+my $port2 = NgxGatewayNginx::free_port();
 
 $gate->nginx()->{http} =~ s/%PORT2%/$port2/g;
 $gate->nginx()->start();

@@ -108,7 +108,7 @@ _EOC_
     start => 0,
 );
 
-my $port2 = NgxGatewayNginx::_free_port();
+my $port2 = NgxGatewayNginx::free_port();
 
 $gate->nginx()->{http} =~ s/%PORT2%/$port2/g;
 $gate->nginx()->start();
