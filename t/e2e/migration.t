@@ -733,6 +733,9 @@ sub failures {
     my $old = service('monolith');
     my $new = service('catalog',
                       '/catalog/404' => answer(404, '', 'Content-Length' => 0),
+                      '/catalog/long' => answer(200, '{"from":"catalog"}',
+                                                'Content-Length' => 18,
+                                                'X-Long' => 'x' x 15_000),
                       '/catalog/broken' => [ json('{"from":', 50),
                                              [ sleep => 0.1 ], [ 'close' ] ],
                       map { ("/catalog/$_" => $fails{$_}) } keys %fails);
@@ -745,6 +748,7 @@ sub failures {
                   });
 
     is(letter($g->ask(8140, 'GET', '/catalog/good')), 'c', 'the service');
+    is(letter($g->ask(8140, 'GET', '/catalog/long')), 'c', 'a long header');
     is($g->ask(8140, 'GET', '/catalog/404')->{status}, 404, 'its 404 is one');
     is(methods($old, '/catalog/404'), '', 'nobody else is asked');
 
