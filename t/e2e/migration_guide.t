@@ -65,6 +65,7 @@ is(E2E::slurp("$g->{dir}/conf.example/migration.conf")
    ' * /catalog/** catalog; * /orders/** orders; ',
    'all is on services');
 
+refused();
 back();
 
 $g->stop;
@@ -128,6 +129,25 @@ sub normal {
     $text =~ s/\b\d\.\d{3} s\b/T s/g;
 
     return $text;
+}
+
+
+# What is no share changes nothing.
+
+sub refused {
+    my $file = "$g->{dir}/conf.example/migration/percent";
+    my $before_it = E2E::slurp($file);
+
+    for my $wrong ('catlog 10', 'catalog', 'catalog 101', 'catalog 10%',
+                   'catalog -5', 'catalog 1.5', 'catalog abc', 'catalog 05')
+    {
+        is(E2E::output('bash', '-c', "${before}share $wrong"),
+           "not a share: $wrong\n", "share $wrong");
+    }
+
+    is(E2E::slurp($file), $before_it, 'the shares are what they were');
+
+    return;
 }
 
 
