@@ -119,6 +119,20 @@ sub tls {
     problem($answer, 403, 'without TLS');
     ok(!$answer->{headers}{location}, 'it is not redirected');
     ok(!$answer->{headers}{'strict-transport-security'}, 'without HSTS');
+
+    # What nginx would answer with a page of its own
+
+    for my $case ([ 8101, 403, 'GET', '/', curl => [ '-H', 'Host: a b' ] ],
+                  [ 8101, 403, 'TRACE', '/' ],
+                  [ 8101, 403, 'GET', '/' . 'x' x 9000 ],
+                  [ 8100, 421, 'GET', '/v1/catalog' ],
+                  [ 8100, 421, 'TRACE', '/v1/catalog' ])
+    {
+        my ($port, $status, $method, $path, %o) = @$case;
+
+        problem($api->ask(\%o, $port, $method, $path), $status,
+                substr("$method $path", 0, 20) . " without TLS on $port");
+    }
 }
 
 
