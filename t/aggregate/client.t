@@ -152,8 +152,6 @@ _EOC_
 _EOC_
 );
 
-my $http2 = $nginx->nginx_version() < 1025001;
-
 $nginx->start();
 
 my $good = '{"a":{"id":1},"b":{"id":2}}';
@@ -334,13 +332,7 @@ $nginx->stop();
 
 # HTTP/2
 
-if ($http2) {
-    $nginx->{listen} = 'http2';
-
-} else {
-    $nginx->{server} .= "http2 on;\n";
-}
-
+$nginx->{http2} = 1;
 $nginx->{server} .= "http2_max_concurrent_streams 200;\n";
 $nginx->start();
 

@@ -26,7 +26,8 @@ our $TIMEOUT = $ENV{TEST_NGINX_USE_VALGRIND} ? 60 : 15;
 
 
 # Options: http and server, lines for these blocks, where %DIR% stands for
-# the directory; workers; listen, parameters beside the port.
+# the directory; workers; listen, parameters beside the port; http2, whether
+# it speaks HTTP/2.
 
 sub new {
     my ($class, %options) = @_;
@@ -34,6 +35,7 @@ sub new {
     my $self = bless {
         workers => 1,
         listen  => '',
+        http2   => 0,
         http    => '',
         server  => '',
         %options,
@@ -140,8 +142,9 @@ sub start {
 
         $self->{pid} = $pid;
 
-        return $self if $self->_wait(sub { $self->_serves() || !$self->alive() })
-                        && $self->alive();
+        $self->_wait(sub { $self->_serves() || !$self->alive() });
+
+        return $self if $self->alive() && $self->_serves();
 
         $self->stop();
     }
@@ -230,6 +233,7 @@ sub write_config {
                              split ' ', $ENV{TEST_NGINX_LOAD_MODULES} // '';
     my $temp = join "\n", map { "    ${_}_temp_path temp_$_;" }
                           qw( client_body proxy fastcgi uwsgi scgi );
+    my ($listen, $server) = $self->_http2();
 
     my $text = <<"_EOC_";
 $modules
@@ -251,8 +255,9 @@ $temp
 $self->{http}
 
     server {
-        listen 127.0.0.1:$self->{port} $self->{listen};
+        listen 127.0.0.1:$self->{port} $self->{listen} $listen;
 
+$server
 $self->{server}
     }
 
@@ -272,6 +277,17 @@ _EOC_
     $self->write_file('nginx.conf', $text);
 
     return;
+}
+
+
+# What listens with HTTP/2, and how the server says so, in this version.
+
+sub _http2 {
+    my ($self) = @_;
+
+    return ('', '') if !$self->{http2};
+    return ('http2', '') if $self->nginx_version() < 1025001;
+    return ('', '        http2 on;');
 }
 
 

@@ -466,10 +466,8 @@ like($log, qr{^/sse/ticker\|200\|1001\|gateway\|\d+$}m,
 like($log, qr{^/ping/deaf\|200\|1001\|gateway\|0$}m, 'in the log: lost');
 like($log, qr{^/sse/masked\|200\|1002\|gateway\|0$}m, 'in the log: rules');
 
-my $new = $nginx->nginx_version() >= 1025001;
-my $second = NgxGatewayNginx->new(
-    http => $nginx->{http}, listen => $new ? '' : 'http2',
-    server => ($new ? "http2 on;\n" : '') . $nginx->{server});
+my $second = NgxGatewayNginx->new(http => $nginx->{http}, http2 => 1,
+                                  server => $nginx->{server});
 
 $second->start();
 
