@@ -248,8 +248,7 @@ ngx_http_gateway_route_default(ngx_conf_t *cf,
     route->entry.template.text = value[0];
     route->nsides = 1;
 
-    if (ngx_http_gateway_route_compile_value(cf, &value[1],
-                                             &route->sides[0].value)
+    if (ngx_http_gateway_compile_value(cf, &value[1], &route->sides[0].value)
         != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -467,22 +466,6 @@ ngx_http_gateway_route_set_names(ngx_conf_t *cf,
     }
 
     return NGX_CONF_OK;
-}
-
-
-ngx_int_t
-ngx_http_gateway_route_compile_value(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_http_complex_value_t *cv)
-{
-    ngx_http_compile_complex_value_t  ccv;
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = value;
-    ccv.complex_value = cv;
-
-    return ngx_http_compile_complex_value(&ccv);
 }
 
 

@@ -225,8 +225,6 @@ ngx_http_gateway_route_set_header(ngx_conf_t *cf,
     ngx_strlow(condition->name.data, condition->name.data,
                condition->name.len);
 
-    condition->hash = ngx_hash_key(condition->name.data, condition->name.len);
-
     return NGX_CONF_OK;
 }
 
@@ -472,7 +470,7 @@ ngx_http_gateway_route_set_side(ngx_conf_t *cf,
         }
     }
 
-    if (ngx_http_gateway_route_compile_value(cf, &name, &side->value)
+    if (ngx_http_gateway_compile_value(cf, &name, &side->value)
         != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -596,7 +594,7 @@ ngx_http_gateway_route_check_only_side(ngx_conf_t *cf,
     value.len = side->weight_value->value.data + side->weight_value->value.len
                 - value.data;
 
-    return ngx_http_gateway_route_compile_value(cf, &value, &side->value)
+    return ngx_http_gateway_compile_value(cf, &value, &side->value)
            == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
@@ -613,7 +611,7 @@ ngx_http_gateway_route_create_value(ngx_conf_t *cf, ngx_str_t *value)
         return NULL;
     }
 
-    if (ngx_http_gateway_route_compile_value(cf, value, cv) != NGX_OK) {
+    if (ngx_http_gateway_compile_value(cf, value, cv) != NGX_OK) {
         return NULL;
     }
 

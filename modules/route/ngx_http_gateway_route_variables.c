@@ -264,7 +264,7 @@ ngx_http_gateway_route_variable_value(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (found == NULL || !found->chosen) {
+    if (found == NULL || !ngx_http_gateway_route_is_chosen(r, found)) {
         v->not_found = 1;
         return NGX_OK;
     }
@@ -288,7 +288,10 @@ ngx_http_gateway_route_variable_split(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (found == NULL || !found->split) {
+    if (found == NULL
+        || !ngx_http_gateway_route_is_chosen(r, found)
+        || !found->split)
+    {
         v->not_found = 1;
         return NGX_OK;
     }
