@@ -534,6 +534,7 @@ sub services {
                                           'max-age=60'),
         '/v1/orders/4'       => $answer->(422, '{"mine":1}', @json),
         '/v1/orders/5'       => $answer->(400, '{"mine":1}', @json),
+        '/v1/orders/6'       => $answer->(413, '{"mine":1}', @json),
     );
 }
 
@@ -639,6 +640,8 @@ sub errors {
         is("$answer->{status} $answer->{body}", "$case->[2] {\"mine\":1}",
            "$case->[2] of a service passes");
     }
+
+    problem(ask(GET => '/v1/orders/6', $write), 413, 'but 413 does not');
 }
 
 
