@@ -166,6 +166,27 @@ sub precedence {
         ['segment by segment, a regex as it was written first',
          join('', @lines) . $requests, $expected],
 
+        ['regexes elsewhere make no difference', <<'END', <<'END'],
++ POST /z/:x([a-z0-9]+) one
++ GET /:x/:y([a-z0-9]+) two
++ GET /u/:x([a-z0-9]+)/:y([a-z0-9]+) three
++ GET /u/:x([0-9]+) four host=a
++ GET /u/:y([a-z0-9]+) five
++ GET /u/:y([a-z0-9]+)/:x([0-9]+) six
++ GET /u/:no([0-9]+)/:x([a-z]+) seven
+? GET - /u/12
+? GET a /u/12
+? GET - /u/12/13
+? GET a /u/12/x
+? GET - /u/x/y
+END
+five [12]
+five [12]
+three [12] [13]
+three [12] [x]
+three [x] [y]
+END
+
         ['prefixes', <<'END', <<'END'],
 + GET /user a
 + GET /users b

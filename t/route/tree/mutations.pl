@@ -44,7 +44,7 @@ return (
     ['hosts as they are', 'hosts', qr/ngx_tolower\(c\)/, 'c'],
 
     ['a regex is as good as any', 'order',
-     qr/return \(ngx_int_t\) one->regex - .*?;/, 'return 0;'],
+     qr/return \(ngx_int_t\) one->rank - .*?;/, 'return 0;'],
     ['conditions are nothing', 'order',
      qr/return e->host\.len != 0 \|\| .*?;/, 'return 0;'],
     ['a host is no condition', 'order',
