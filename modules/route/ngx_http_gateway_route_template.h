@@ -58,6 +58,7 @@ typedef struct {
     ngx_uint_t                           ncaptures;
 
     unsigned                             escaped:1;  /* %HH in a literal */
+    unsigned                             starred:1;  /* "*" in a literal */
 } ngx_http_gateway_route_template_t;
 
 
