@@ -11,6 +11,9 @@ package NgxGatewaySystem;
 #     workers(PID)            of a master, without those that shut down
 #     worker(PID)             the one of these that was started last
 #     memory(PID)             kB of anonymous memory, or undef
+#     attempts(SUB)           calls it up to five times, with 1, 2, ..., until it
+#                             says true: for what has to happen in less time
+#                             than a machine may pause for
 #     wait_for(SECONDS, SUB)  until SUB says true, or once more after that
 #                             time; what it says
 
@@ -24,7 +27,7 @@ use Time::HiRes ();
 use base 'Exporter';
 
 our @EXPORT_OK = qw( slurp spew output nginx_binary children title worker
-                     workers memory wait_for );
+                     workers memory attempts wait_for );
 
 
 sub slurp {
@@ -128,6 +131,15 @@ sub _proc {
     local $/;
 
     return scalar <$in>;
+}
+
+
+sub attempts {
+    my ($attempt) = @_;
+
+    $attempt->($_) and last for 1 .. 5;
+
+    return;
 }
 
 

@@ -9,6 +9,7 @@ use lib 't/lib';
 use NgxGatewayHTTP2;
 use NgxGatewayNginx;
 use NgxGatewayPass;
+use NgxGatewaySystem qw( attempts );
 use NgxGatewayWebSocket;
 use NgxGatewayWebSocketBackend;
 use Time::HiRes qw( time sleep );
@@ -198,16 +199,6 @@ sub close_of {
                   @{ ($backend->last($path) // {})->{frames} // [] };
 
     return $close ? unpack 'n', $close->{payload} : undef;
-}
-
-# What takes tenths of a second is done again where the machine has paused.
-
-sub attempts {
-    my ($attempt) = @_;
-
-    $attempt->() and last for 1 .. 5;
-
-    return;
 }
 
 # how messages look

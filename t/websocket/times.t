@@ -9,6 +9,7 @@ use warnings;
 
 use lib 't/lib';
 use NgxGatewayJWT;
+use NgxGatewaySystem qw( attempts );
 use NgxGatewayWebSocket;
 use NgxGatewayWebSocketGuard;
 use Test::More;
@@ -119,17 +120,6 @@ sub begin_until {
     }
 
     die $@;
-}
-
-# A machine that pauses for longer than a peer has time to answer ends what is
-# to stay: then it is done once more, with another number.
-
-sub attempts {
-    my ($attempt) = @_;
-
-    $attempt->($_) and last for 1 .. 5;
-
-    return;
 }
 
 sub between {
