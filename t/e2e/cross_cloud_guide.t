@@ -12,6 +12,7 @@ use lib "$FindBin::Bin/../lib";
 
 use E2E;
 use E2EExample;
+use E2EGuide;
 use Test::More;
 
 E2E::need($_, $_) for 'curl', 'jq';
@@ -19,7 +20,7 @@ E2E::need($_, $_) for 'curl', 'jq';
 my $guide = E2E::slurp("$E2E::ROOT/docs/guide-cross-cloud.md");
 my $dir = E2E::dir() . '/clone';
 
-my %ports = map { $_ => E2EExample::_listen()->sockport() } 8120 .. 8139;
+my %ports = map { $_ => E2E::free_port() } 8120 .. 8139;
 
 END {
     my $status = $?;
@@ -74,15 +75,13 @@ sub commands {
 
     my $script = "exec 2>&1 < /dev/null; cd '$dir';"
                  . " PATH='" . File::Basename::dirname(E2E::binary())
-                 . "':\$PATH\n";
+                 . "':\$PATH\n" . E2EGuide::quiet($dir);
     my @wanted;
 
     for (@commands) {
         my ($command, $want) = /^([^\n]*)\n(.*)\z/s;
 
-        # a log is written after the answer
-
-        $script .= 'sleep 0.1; ' if $command =~ /access_log/;
+        $script .= 'quiet; ' if $command =~ /_log\b|\.log\b/;
         $script .= ported($command) . "; printf '<%s>\\n' \$?\n";
 
         push @wanted, [ $command, $want ];

@@ -10,6 +10,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 
 use E2EExample;
+use E2EGuide;
 use Test::More;
 
 my $guide = E2E::slurp("$E2E::ROOT/docs/guide-migration.md");
@@ -31,7 +32,7 @@ my @blocks = $guide =~ /^```console\n(.*?)^```$/msg;
 
 cmp_ok(scalar @blocks, '>', 10, 'there are commands');
 
-my $before = "cd '$g->{dir}'; sleep() { :; };";
+my $before = "cd '$g->{dir}'; sleep() { :; };\n" . E2EGuide::quiet($g->{dir});
 
 for my $block (@blocks) {
     my @commands = $block =~ /^\$ (.*\n(?:(?!\$ ).*\n)*)/mg;
@@ -85,7 +86,8 @@ sub entered {
     my $reload = $command =~ /\b(?:share|reload)\b/;
     my %old = map { $_ => 1 } $g->workers;
 
-    my $output = E2E::output('bash', '-c', $before . ported($command));
+    my $output = E2E::output('bash', '-c', "$before\nquiet\n"
+                                           . ported($command));
 
     $output .= "exit status " . ($? >> 8) . "\n" if $? != 0;
 
@@ -97,10 +99,6 @@ sub entered {
     {
         $output .= "no reload\n";
     }
-
-    # a log is written after the answer, and a shadow's answers come later
-
-    Time::HiRes::sleep(0.1);
 
     for my $port (keys %ports) {
         $output =~ s/\b127\.0\.0\.1:$ports{$port}\b/127.0.0.1:$port/g;
@@ -175,13 +173,15 @@ sub back {
     # the last has left nothing to be mirrored
 
     my $shadow = "$g->{prefix}/migration_shadow.log";
+    entered('quiet');
+
     my $size = -s $shadow;
 
-    entered('curl -s $url/catalog/7');
+    entered('curl -s $url/catalog/7; quiet');
     is(-s $shadow, $size, 'nothing is mirrored any more');
 
     entered('share catalog-shadow 100');
-    entered('curl -s $url/catalog/7');
+    entered('curl -s $url/catalog/7; quiet');
     cmp_ok(-s $shadow, '>', $size, 'as it would be');
 
     return;
