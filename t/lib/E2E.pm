@@ -102,28 +102,13 @@ sub start {
     my ($class, %o) = @_;
 
     my $prefix = dir() . '/' . ($o{name} // 'nginx' . ++$names);
-    my $self = bless { prefix => $prefix, seen => 0 }, $class;
+    my $self = bless { prefix => $prefix, seen => 0, quit => 5 }, $class;
 
     File::Path::make_path($prefix);
     spew("$prefix/nginx.conf", _conf($prefix, %o));
 
-    my $pid = fork // die "fork: $!\n";
-
-    if (!$pid) {
-        # with SIGHUP and others as they usually are
-
-        $SIG{$_} = 'DEFAULT' for qw( INT TERM HUP PIPE );
-
-        open STDERR, '>>', "$prefix/stderr.log" or POSIX::_exit(126);
-
-        exec { binary() } 'nginx', '-p', "$prefix/",
-             '-e', "$prefix/error.log", '-c', "$prefix/nginx.conf"
-            or POSIX::_exit(127);
-    }
-
-    $self->{pid} = $pid;
-    $running{$pid} = $self;
-
+    my $pid = $self->spawn('-e', "$prefix/error.log",
+                           '-c', "$prefix/nginx.conf");
     my $workers = $o{workers} // 1;
 
     my $up = wait_for(20, sub {
@@ -137,6 +122,31 @@ sub start {
     }
 
     return $self;
+}
+
+
+# Runs nginx with these arguments; it is stopped at the end at the latest.
+
+sub spawn {
+    my ($self, @arguments) = @_;
+
+    my $prefix = $self->{prefix};
+    my $pid = fork // die "fork: $!\n";
+
+    if (!$pid) {
+        # with SIGHUP and others as they usually are
+
+        $SIG{$_} = 'DEFAULT' for qw( INT TERM HUP PIPE );
+
+        open STDERR, '>>', "$prefix/stderr.log" or POSIX::_exit(126);
+
+        exec { binary() } 'nginx', '-p', "$prefix/", @arguments
+            or POSIX::_exit(127);
+    }
+
+    $running{$pid} = $self;
+
+    return $self->{pid} = $pid;
 }
 
 
@@ -330,17 +340,12 @@ sub stop {
 
     delete $running{$pid} or return;
 
-    kill 'QUIT', $pid;
+    for my $signal (qw( QUIT TERM KILL )) {
+        kill $signal, $pid, $signal eq 'KILL' ? $self->workers : ();
 
-    my $gone = sub { waitpid($pid, POSIX::WNOHANG()) != 0 };
-
-    if (!wait_for(5, $gone)) {
-        kill 'TERM', $pid;
-
-        if (!wait_for(5, $gone)) {
-            kill 'KILL', $pid, $self->workers;
-            waitpid $pid, 0;
-        }
+        last if wait_for($self->{quit}, sub {
+            waitpid($pid, POSIX::WNOHANG()) != 0
+        });
     }
 
     return;

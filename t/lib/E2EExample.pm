@@ -48,18 +48,7 @@ use NgxGatewayJWT qw( jwks );
 
 use base 'E2E';
 
-my $test = $$;
-my ($names, %running) = (0);
-
-END {
-    my $status = $?;
-
-    if ($$ == $test) {
-        $running{$_}->stop for keys %running;
-    }
-
-    $? = $status;
-}
+my $names = 0;
 
 
 sub start {
@@ -88,7 +77,8 @@ sub prepare {
 
     my $dir = E2E::dir() . "/$name" . ++$names;
     my $self = bless { name => $name, dir => $dir, prefix => "$dir/build",
-                       seen => 0, options => \%o }, $class;
+                       seen => 0, quit => $o{quit} // 5, options => \%o },
+                     $class;
 
     File::Path::make_path("$dir/build", "$dir/conf.example/keys",
                           "$dir/conf.example/services",
@@ -183,30 +173,15 @@ sub _run {
 
     unlink "$prefix/$self->{name}_error.log";
 
-    my $pid = fork // die "fork: $!\n";
+    # Workers of a master that is root are another user's, who may not be able
+    # to enter the folder.
 
-    if (!$pid) {
-        # with SIGHUP and others as they usually are
+    my $user = $> == 0 ? ' user root;' : '';
 
-        $SIG{$_} = 'DEFAULT' for qw( INT TERM HUP PIPE );
-
-        open STDERR, '>>', "$prefix/stderr.log" or POSIX::_exit(126);
-
-        # Workers of a master that is root are another user's, who may not be
-        # able to enter the folder.
-
-        my $user = $> == 0 ? ' user root;' : '';
-
-        exec { E2E::binary() } 'nginx', '-p', "$prefix/",
-             '-e', "$prefix/stderr.log",
-             '-c', "$self->{dir}/conf.example/$self->{name}.conf",
-             '-g', "daemon off;$user"
-            or POSIX::_exit(127);
-    }
-
-    $self->{pid} = $pid;
-    $running{$pid} = $self;
-
+    my $pid = $self->spawn(
+        '-e', "$prefix/stderr.log",
+        '-c', "$self->{dir}/conf.example/$self->{name}.conf",
+        '-g', "daemon off;$user");
     my $gone = 0;
 
     E2E::wait_for(20, sub {
@@ -214,8 +189,6 @@ sub _run {
 
         return $gone || -e "$prefix/$self->{name}.pid" && $self->workers;
     });
-
-    delete $running{$pid} if $gone;
 
     return !$gone && $self->workers;
 }
@@ -373,27 +346,6 @@ sub logged {
     });
 
     return @found;
-}
-
-
-sub stop {
-    my ($self) = @_;
-
-    my $pid = $self->{pid};
-
-    delete $running{$pid} or return;
-
-    my @workers = $self->workers;
-
-    for my $signal (qw( QUIT TERM KILL )) {
-        kill $signal, $pid, $signal eq 'KILL' ? @workers : ();
-
-        last if E2E::wait_for($self->{options}{quit} // 5, sub {
-            waitpid($pid, POSIX::WNOHANG()) != 0
-        });
-    }
-
-    return;
 }
 
 

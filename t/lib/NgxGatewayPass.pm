@@ -38,10 +38,10 @@ use warnings;
 
 use Errno qw( EAGAIN EWOULDBLOCK EINTR );
 use IO::Select ();
-use IO::Socket::INET ();
-use Socket qw( SOL_SOCKET SO_LINGER SO_RCVBUF );
+use Socket qw( SOL_SOCKET SO_LINGER );
 use Time::HiRes ();
 
+use NgxGatewayPorts qw( connected );
 use NgxGatewaySystem qw( memory wait_for worker );
 
 use base 'Exporter';
@@ -55,15 +55,7 @@ our $TIMEOUT = $ENV{TEST_NGINX_USE_VALGRIND} ? 60 : 10;
 sub new {
     my ($class, $port, %o) = @_;
 
-    my $socket = IO::Socket::INET->new(Proto => 'tcp')
-        or die "socket: $!\n";
-
-    setsockopt $socket, SOL_SOCKET, SO_RCVBUF, pack 'i', $o{rcvbuf}
-        if $o{rcvbuf};
-
-    connect $socket, Socket::pack_sockaddr_in($port,
-                                              Socket::inet_aton('127.0.0.1'))
-        or die "connect to port $port: $!\n";
+    my $socket = connected($port, %o);
 
     $socket->autoflush(1);
 

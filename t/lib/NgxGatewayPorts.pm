@@ -7,6 +7,8 @@ package NgxGatewayPorts;
 #
 #     free_port      one
 #     free_ports(N)  N of them, next to each other
+#     connected(PORT, rcvbuf => N)  a connection to it, with a SO_RCVBUF for one
+#                    that reads slowly
 #
 # Test::Nginx takes its ports by fours, from 1988 on, and locks a file for each
 # four: so do we, with the same files.
@@ -18,10 +20,11 @@ use Fcntl qw( O_CREAT O_RDWR LOCK_EX LOCK_NB );
 use File::Path ();
 use File::Spec ();
 use IO::Socket::INET ();
+use Socket qw( SOL_SOCKET SO_RCVBUF inet_aton pack_sockaddr_in );
 
 use base 'Exporter';
 
-our @EXPORT_OK = qw( free_port free_ports );
+our @EXPORT_OK = qw( free_port free_ports connected );
 
 my ($FIRST, $LAST) = (20000, 32000);
 
@@ -82,6 +85,24 @@ sub _listens {
 
     return IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1,
                                  LocalPort => $port, ReuseAddr => 1);
+}
+
+
+sub connected {
+    my ($port, %o) = @_;
+
+    my $socket = IO::Socket::INET->new(Proto => 'tcp')
+        or die "socket: $!\n";
+
+    # it counts for the window that the handshake of TCP tells of
+
+    setsockopt $socket, SOL_SOCKET, SO_RCVBUF, pack 'i', $o{rcvbuf}
+        if $o{rcvbuf};
+
+    connect $socket, pack_sockaddr_in($port, inet_aton('127.0.0.1'))
+        or die "connect to port $port: $!\n";
+
+    return $socket;
 }
 
 
