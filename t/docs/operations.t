@@ -39,6 +39,7 @@ reload();
 killed_worker();
 log_questions();
 keys_of_issuers();
+certificates();
 upgrade();
 
 done_testing();
@@ -570,7 +571,6 @@ sub keys_of_issuers {
 
     spew("$dir/published.jwks", jwks('rsa'));
     spew("$dir/corp.jwks", jwks('rsa'));
-    spew("$dir/gateway-keys", $script);
 
     my $nginx = E2E->start(port => $port, http => "
         gateway_jwt_issuer corp {
@@ -589,16 +589,20 @@ sub keys_of_issuers {
         }
     ");
 
-    local $ENV{PATH} = nginx_in_path($nginx);
+    # Cron's PATH has no nginx, which is where the script looks for it.
 
+    nginx_in_path($nginx);
+    spew("$dir/gateway-keys", $script =~ s{(?<=:)/usr/sbin$}{$dir/bin}mr);
+
+    my @command = ('env', '-i', 'PATH=/usr/bin:/bin', 'sh',
+                   "$dir/gateway-keys", "file://$dir/published.jwks",
+                   "$dir/corp.jwks");
     my $run = sub {
         my ($keys) = @_;
 
         spew("$dir/published.jwks", $keys) if defined $keys;
 
-        my $output = E2E::output('sh', "$dir/gateway-keys",
-                                 "file://$dir/published.jwks",
-                                 "$dir/corp.jwks");
+        my $output = E2E::output(@command);
 
         return $? >> 8;
     };
@@ -630,6 +634,10 @@ sub keys_of_issuers {
     is(slurp("$dir/corp.jwks"), jwks('rsa', 'p256'), 'is not taken');
     is(join(' ', glob "$dir/corp.jwks.??????"), '', 'nothing is left lying');
     is($status->(), 200, 'and good tokens are good');
+
+    my $output = E2E::output('flock', $dir, 'timeout', '0.3', @command);
+
+    is($? >> 8, 124, 'one waits for the other') or diag($output);
     $nginx->clean_log('the log', qr/key_file|no usable key/);
     $nginx->stop();
 }
@@ -641,6 +649,27 @@ sub gone {
     my ($pid) = @_;
 
     return (eval { slurp("/proc/$pid/stat") } // ') X ') =~ /\) [ZX] /;
+}
+
+
+# Certificates that will have expired in two weeks are named.
+
+sub certificates {
+    my ($script) = $page =~ /^```sh\n(for file in \S+\.crt; .*?)^```/ms;
+
+    mkdir "$dir/tls";
+
+    for my $days (1, 13, 15, 30) {
+        E2E::output('openssl', 'req', '-x509', '-subj', '/CN=api.example.com',
+                    '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+                    '-noenc', '-keyout', "$dir/tls/key", '-days', $days,
+                    '-out', "$dir/tls/$days.crt");
+    }
+
+    $script =~ s{/etc/nginx/tls}{$dir/tls};
+    is(join(' ', E2E::output('sh', '-c', $script)
+                 =~ m{^\S+/(\d+)\.crt: notAfter=.* GMT$}mg), '1 13',
+       'certificates that will expire');
 }
 
 
