@@ -407,84 +407,6 @@ my (%service, $gateway);
 }
 
 
-# Who may come as a gateway
-
-{
-    my $other = E2E::dir() . '/foreign';
-
-    E2E::output("$E2E::ROOT/auto/certificates", $other);
-
-    my @strangers = (
-        [ 'without a certificate' => [] ],
-        [ 'with one of another authority' =>
-              cert("$other/gateway.west.example.com") ],
-        [ 'with that of somebody else' => cert('client.example.com') ],
-        [ 'with one that is for servers' => cert('api.west.example.com') ],
-        [ 'with its own' => cert('gateway.east.example.com') ],
-    );
-
-    for my $stranger (@strangers) {
-        my ($name, $options) = @$stranger;
-        my $n = seen('orders_east', '/orders/1');
-        my $answer = peer('east', $options, 'GET', '/orders/1', token('west'),
-                          'X-From-Gateway' => 'gateway.west.example.com');
-
-        is($answer->{status}, 403, "$name: refused");
-        problem($answer);
-        is(seen('orders_east', '/orders/1'), $n, '... and nobody was asked');
-    }
-
-    my $good = cert('gateway.west.example.com');
-
-    is(peer('east', $good, 'GET', '/orders/1', token('west'))->{status}, 200,
-       'with the right one: let in');
-    is(peer('east', $good, 'GET', '/orders/1')->{status}, 401,
-       '... not without a token');
-    is(peer('east', $good, 'GET', '/invoices/1', token('west'))->{status}, 404,
-       '... and not for what is elsewhere');
-    is(peer('east', $good, 'GET', '/orders/1', token('west'),
-            Via => '1.0 x, 1.1 gateway.east.example.com')->{status}, 508,
-       '... and not in circles');
-
-    # The same in the west
-
-    is(peer('west', [], 'GET', '/orders/1', token('west'))->{status}, 403,
-       'west, without a certificate: refused');
-    is(peer('west', $good, 'GET', '/orders/1', token('west'))->{status}, 403,
-       'west, with its own: refused');
-    is(peer('west', cert('gateway.east.example.com'), 'GET', '/orders/1',
-            token('west'))->{status}, 200, 'west, with the right one: let in');
-
-    # Those that the gateway asks have to show theirs as well.
-
-    my $conf = "$gateway->{dir}/conf.example/cross-cloud.conf";
-    my $text = E2E::slurp($conf);
-
-    for my $case ([ 'another name', '../build/tls/api.west.example.com' ],
-                  [ 'another authority', "$other/gateway.west.example.com" ]) {
-        my ($name, $file) = @$case;
-
-        $gateway->edit('cross-cloud.conf', sub {
-            s{(BEGIN\ WEST.*server_name\ +gateway\.west.*?ssl_certificate\ +)
-              \S+(;.*?ssl_certificate_key\ +)\S+;}{$1$file.crt$2$file.key;}sx;
-        });
-        ok($gateway->reload, "the west has a certificate of $name");
-
-        my $n = seen('invoices', '/invoices/1');
-
-        is(ask('east', 'GET', '/invoices/1', token('east'))->{status}, 502,
-           "$name: the east does not ask it");
-        is(seen('invoices', '/invoices/1'), $n, '... and sends it nothing');
-
-        E2E::spew($conf, $text);
-        $gateway->reload;
-    }
-
-    is(ask('east', 'GET', '/invoices/1', token('east'))->{status}, 200,
-       'all is well again');
-}
-
-
 # Traces
 
 {
@@ -527,8 +449,7 @@ my (%service, $gateway);
     is(scalar keys %ids, scalar @new, 'each is another one');
 
     finish('with services that fail',
-           qr/upstream timed out|Connection refused|reset by peer
-              |upstream\ SSL\ certificate|SSL_do_handshake\(\)\ failed/x);
+           qr/upstream timed out|Connection refused|reset by peer/);
 }
 
 
@@ -659,7 +580,7 @@ SKIP: {
 # Two configurations of it, as the guide says
 
 {
-    my @ports = (free_port(), free_port());
+    my @ports = (E2E::free_port(), E2E::free_port());
     my $tls = E2E::dir() . '/tls';
     my %halves;
 
@@ -754,17 +675,6 @@ sub ask {
 }
 
 
-# One who comes as a gateway
-
-sub peer {
-    my ($to, $options, @request) = @_;
-
-    return $gateway->ask({ https => "gateway.$to.example.com",
-                           curl => $options },
-                         $to eq 'east' ? 8121 : 8131, @request);
-}
-
-
 # curl's options for a certificate; a path, or a name in build/tls
 
 sub cert {
@@ -850,11 +760,6 @@ sub trace {
     }
 
     return ($traceparent, $tracestate // '', @ids);
-}
-
-
-sub free_port {
-    return E2EExample::_listen()->sockport();
 }
 
 
