@@ -232,7 +232,7 @@ for my $round (1 .. 2) {
 {
     my @asked = map { $gate->connection() } 1 .. 4;
 
-    $_->send('GET', '/client?only=connect&delay=5&unanswered=1', undef,
+    $_->send('GET', '/client?only=connect&hold=never&unanswered=1', undef,
              Connection => 'Upgrade', Upgrade => 'websocket',
              'Sec-WebSocket-Version' => 13,
              'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==') for @asked;
