@@ -433,7 +433,7 @@ sub log_questions {
         server {
             listen         127.0.0.1:$port;
             server_name    gateway;
-            access_log     $dir/gateway.json  gateway;
+            access_log     $dir/gateway_access.log  gateway;
 
             gateway_jwt    api issuer=corp;
             gateway_limit  zone=by_key after_auth;
@@ -503,12 +503,12 @@ sub log_questions {
     $ws->disconnect();
 
     ok(E2E::wait_for(10, sub {
-           return slurp("$dir/gateway.json") =~ /"uri":"\/live"/;
+           return slurp("$dir/gateway_access.log") =~ /"uri":"\/live"/;
        }), 'all are in the log');
 
-    my ($id) = slurp("$dir/gateway.json")
+    my ($id) = slurp("$dir/gateway_access.log")
                =~ /"request_id":"(\w+)".*"uri":"\/home"/;
-    my @lines = split /\n/, slurp("$dir/gateway.json");
+    my @lines = split /\n/, slurp("$dir/gateway_access.log");
 
     is(scalar(() = $shares =~ /\d+/g) + 14, scalar @lines, 'one line for each');
 
@@ -537,7 +537,7 @@ sub log_questions {
 
         my $patterns = delete $expected{$name};
 
-        $question =~ s{/var/log/nginx/gateway\.json}{$dir/gateway.json};
+        $question =~ s{/var/log/nginx(?=/gateway_access\.log)}{$dir};
         $question =~ s/[0-9a-f]{32}/$id/;
 
         my $answer = E2E::output('sh', '-c', $question);
