@@ -156,7 +156,6 @@ my (%service, $gateway);
         );
 
         # only the east's fails
-
         if ($cloud eq 'east') {
             $own{'/orders/reset'} = [ [ 'reset' ] ];
             $own{'/orders/hang'} = [ [ 'hang' ] ];
@@ -171,19 +170,19 @@ my (%service, $gateway);
         }
 
         # and here both
-
         $own{'/orders/both'} = answer(503, "$cloud is busy\n",
                                       'Content-Length' => 13);
 
-        $service{$name} = NgxGatewayBackend->new(%own);
+        $service{$name} = NgxGatewayBackend->new(%own,
+                                                 port => E2E::free_port());
         push @{ $services{$name} }, \%own;
     }
 
     $gateway = start(
         ports => { map { $services{$_}[0] => $service{$_}->port() }
                    keys %services },
-        edit => sub { s/proxy_read_timeout +\K5s/800ms/;
-                      s/proxy_read_timeout +\K4s/600ms/g });
+        edit => sub { s/proxy_read_timeout +\K5s/1600ms/;
+                      s/proxy_read_timeout +\K4s/1200ms/g });
 
     # What may be repeated is asked for in the west.
 
@@ -357,7 +356,6 @@ my (%service, $gateway);
     my $from = [ '--interface', '127.0.0.9' ];
 
     # to the own service
-
     ask({ %$east, curl => $from }, 'GET', '/orders/forged', token('east'),
         @forged);
 
@@ -401,8 +399,11 @@ my (%service, $gateway);
 
     # One that has a certificate is not asked for it where clients are.
 
-    is(ask({ %$east, curl => cert('client.example.com') }, 'GET',
-           '/invoices/1', token('east'))->{status}, 200,
+    my $certificate = [ '--cert', $gateway->tls('client.example.com.crt'),
+                        '--key', $gateway->tls('client.example.com.key') ];
+
+    is(ask({ %$east, curl => $certificate }, 'GET', '/invoices/1',
+           token('east'))->{status}, 200,
        'a certificate makes no difference to clients');
 }
 
@@ -505,9 +506,10 @@ my (%service, $gateway);
 
 SKIP: {
     my $asked = E2E::dir() . '/asked';
-    my @on = (service_on($asked, '127.0.0.1'), undef);
+    my $at = E2E::free_port();
+    my @on = (service_on($asked, '127.0.0.1', $at), undef);
 
-    $on[1] = service_on($asked, '127.0.0.2', $on[0]->{port})
+    $on[1] = service_on($asked, '127.0.0.2', $at)
         or skip('127.0.0.2 is not this machine\'s', 1);
 
     my $dns = dns();
@@ -516,9 +518,9 @@ SKIP: {
         ports => { 8129 => $dns->{port} },
         edit => sub {
             s{http://orders\.east\.internal(?=;)}
-             {http://orders.east.internal:$on[0]{port}};
+             {http://orders.east.internal:$at};
             s{1 http://orders\.east\.internal}
-             {1 http://orders.east.internal:$on[0]{port}};
+             {1 http://orders.east.internal:$at};
             s/^upstream.*\n//mg;
             s/resolver_timeout +\K2s/1s/;
         });
@@ -585,7 +587,6 @@ SKIP: {
     my %halves;
 
     # one authority for both
-
     no warnings 'redefine';
     local *E2EExample::tls = sub { "$tls/$_[1]" };
 
@@ -675,17 +676,6 @@ sub ask {
 }
 
 
-# curl's options for a certificate; a path, or a name in build/tls
-
-sub cert {
-    my ($name) = @_;
-
-    my $path = $name =~ m{^/} ? $name : $gateway->tls($name);
-
-    return [ '--cert', "$path.crt", '--key', "$path.key" ];
-}
-
-
 sub problem {
     my ($answer) = @_;
 
@@ -711,7 +701,6 @@ sub logged {
     my ($cloud, @fields) = @_;
 
     no warnings 'redefine';
-
     local *E2EExample::access_log = sub {
         my $file = "$_[0]{prefix}/cross-cloud_${cloud}_access.log";
 
@@ -771,12 +760,11 @@ sub service_on {
     my ($file, $address, $port) = @_;
 
     my $listen = IO::Socket::INET->new(LocalAddr => $address, Listen => 16,
-                                       LocalPort => $port // 0,
+                                       LocalPort => $port,
                                        ReuseAddr => 1)
         or return;
 
     return {
-        port => $listen->sockport(),
         pid => child(sub {
             while (my $client = $listen->accept()) {
                 my $head = '';
