@@ -597,12 +597,12 @@ sub keys_of_issuers {
     my @command = ('env', '-i', 'PATH=/usr/bin:/bin', 'sh',
                    "$dir/gateway-keys", "file://$dir/published.jwks",
                    "$dir/corp.jwks");
+    my $said;
     my $run = sub {
         my ($keys) = @_;
 
         spew("$dir/published.jwks", $keys) if defined $keys;
-
-        my $output = E2E::output(@command);
+        $said = E2E::output(@command);
 
         return $? >> 8;
     };
@@ -615,6 +615,7 @@ sub keys_of_issuers {
     my @workers = $nginx->workers;
 
     is($run->(), 0, 'keys that have not changed');
+    is($said, '', 'are not told of');
     is($status->(), 401, 'a key that is not there yet');
     is($run->(jwks('rsa', 'p256')), 0, 'another key is published');
     ok(E2E::wait_for(10, sub { !grep { !gone($_) } @workers }),
@@ -626,6 +627,7 @@ sub keys_of_issuers {
                  '{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}')
     {
         isnt($run->($bad), 0, 'a set that is of no use');
+        isnt($said, '', 'is told of');
         is(slurp("$dir/corp.jwks"), jwks('rsa', 'p256'), 'is not taken');
     }
 
