@@ -71,6 +71,8 @@ typedef struct {
     ngx_http_gateway_route_table_t   *table;
     ngx_http_gateway_route_t         *fallback;  /* "default", or NULL */
     ngx_uint_t                        captures;  /* most of any line */
+    ngx_str_t                         file;
+    ngx_uint_t                        line;
 } ngx_http_gateway_route_block_t;
 
 
@@ -229,6 +231,13 @@ ngx_int_t ngx_http_gateway_route_add_capture(ngx_conf_t *cf, ngx_str_t *name,
 
 ngx_int_t ngx_http_gateway_route_add_block(ngx_conf_t *cf,
     ngx_http_gateway_route_block_t *block);
+
+/*
+ * Tells whether something else, as a map, defines a variable of this name that
+ * a block defines or is going to.  "set" only gives it another value.
+ */
+
+ngx_uint_t ngx_http_gateway_route_is_taken(ngx_conf_t *cf, ngx_str_t *name);
 
 #pragma GCC visibility pop
 

@@ -139,12 +139,20 @@ ngx_http_gateway_route_create_block(ngx_conf_t *cf)
 
     block->name.len = value[1].len - 1;
     block->name.data = value[1].data + 1;
+    block->file = cf->conf_file->file.name;
+    block->line = cf->conf_file->line;
 
     rmcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_gateway_route_module);
     if (ngx_http_gateway_route_get_block(rmcf, &block->name) != NULL) {
         (void) ngx_http_gateway_route_invalid(cf, "variable", &value[1],
                                  "another \"gateway_routes\" defines it, too");
+        return NULL;
+    }
+
+    if (ngx_http_gateway_route_is_taken(cf, &block->name)) {
+        (void) ngx_http_gateway_route_invalid(cf, "variable", &value[1],
+                                      "another directive defines it, too");
         return NULL;
     }
 

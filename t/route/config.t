@@ -413,6 +413,18 @@ for my $case (
     [ 'gateway_routes $to { GET / a; } gateway_routes $TO { GET / a; }',
       qr/invalid variable "\$TO" in "gateway_routes", another /,
       qr/another "gateway_routes" defines it, too in / ],
+    [ 'gateway_routes $to { GET / a; } map $uri $To { default b; }',
+      qr/invalid variable "\$to" in "gateway_routes", another directive /,
+      qr/another directive defines it, too in \S+nginx\.conf:\d+$/ ],
+    [ 'split_clients $uri $To { * b; } gateway_routes $to { GET / a; }',
+      qr/invalid variable "\$to" in "gateway_routes", another directive /,
+      qr/another directive defines it, too in \S+nginx\.conf:\d+$/ ],
+    [ 'map $uri $gateway_path_id { default b; }'
+      . ' gateway_routes $to { GET /:Id a; }',
+      qr/invalid variable "\$gateway_path_Id" in "gateway_routes", /,
+      qr/another directive defines it, too in \S+nginx\.conf:\d+$/ ],
+    [ 'gateway_routes $args { GET / a; }',
+      qr/invalid variable "\$args" in "gateway_routes", another directive / ],
     [ 'gateway_routes $request_method { GET / a; }',
       qr/duplicate "request_method" variable/ ])
 {
@@ -421,6 +433,8 @@ for my $case (
     refused($http, $http, '', @patterns);
 }
 
+is(says('server { listen unix:%DIR%/a.sock; set $to b; }'
+        . routes('GET / a;'), 'set $to b;'), '', 'set $to');
 refused('gateway_routes in a server', '', 'gateway_routes $a { GET / a; }',
         qr/"gateway_routes" directive is not allowed here/);
 refused('a capture that routes do not have', routes('GET /:id a;'),
