@@ -12,12 +12,13 @@ use Exporter qw( import );
 use File::Basename qw( dirname );
 use File::Temp qw( tempdir );
 use FindBin;
+use Test::More ();
 
 use NgxGatewaySystem qw( output slurp spew );
 
 our @EXPORT = (
-    qw( nginx compiled sanitized run slurp spew ), '$modules', '$here',
-    '$work',
+    qw( nginx compiled sanitized mutated run slurp spew ), '$modules',
+    '$here', '$work',
 );
 
 our $here = realpath($FindBin::Bin);
@@ -67,6 +68,38 @@ sub sanitized {
     my ($status) = run(command($name, @sanitize, @arguments));
 
     return $status == 0 ? "$work/$name" : undef;
+}
+
+
+# Controls: each of these changes of a C file, [WHAT, PATTERN, REPLACEMENT,
+# ...], is to be found wrong by the sub, which is given a file that has it.  A
+# replacement may be a sub.
+
+sub mutated {
+    my ($text, $found, @mutations) = @_;
+
+    for my $mutation (@mutations) {
+        my ($what, @changes) = @$mutation;
+        my $mutant = $text;
+        my $changed = 1;
+
+        while (my ($pattern, $replacement) = splice @changes, 0, 2) {
+            $changed &&= ref $replacement
+                         ? $mutant =~ s/$pattern/$replacement->()/e
+                         : $mutant =~ s/$pattern/$replacement/;
+        }
+
+        SKIP: {
+            Test::More::ok($changed, "control: $what")
+                or Test::More::skip('nothing to change', 1);
+
+            spew("$work/mutant.c", $mutant);
+
+            Test::More::ok($found->("$work/mutant.c"), "... is found: $what");
+        }
+    }
+
+    return;
 }
 
 

@@ -17,7 +17,7 @@ use lib "$FindBin::Bin/../lib";
 use Cwd qw( realpath );
 use Test::More;
 
-use NgxGatewayProgram qw( nginx run slurp spew $work );
+use NgxGatewayProgram qw( nginx run mutated slurp spew $work );
 
 my $root = realpath("$FindBin::Bin/../..");
 my $here = "$root/t/route/tree";
@@ -772,25 +772,16 @@ sub controls {
     for my $mutation (@mutations) {
         my ($what, $file, @changes) = @$mutation;
         my $source = "${route}_$file.c";
-        my $mutant = slurp($source);
-        my $changed = 1;
 
-        while (my ($pattern, $replacement) = splice @changes, 0, 2) {
-            $changed &&= $mutant =~ s/$pattern/$replacement/;
-        }
-
-        SKIP: {
-            ok $changed, "control: $what" or skip 'nothing to change', 1;
-
-            spew("$work/mutant.c", $mutant);
-
+        mutated(slurp($source), sub {
+            my ($changed) = @_;
             my $wrong = built('mutant', @mutant,
                 (map { $object{$_} } grep { $_ ne $source } @drivers, @router),
-                "$work/mutant.c");
+                $changed);
 
-            ok $wrong && scalar(grep { $_->[1] ne $_->[2] }
-                                asked($wrong, @tables)), '... is found';
-        }
+            return $wrong && scalar grep { $_->[1] ne $_->[2] }
+                                         asked($wrong, @tables);
+        }, [$what, @changes]);
     }
 
     return;
