@@ -169,8 +169,8 @@ sub precedence {
         ['regexes elsewhere make no difference', <<'END', <<'END'],
 + POST /z/:x([a-z0-9]+) one
 + GET /:x/:y([a-z0-9]+) two
-+ GET /u/:x([a-z0-9]+)/:y([a-z0-9]+) three
-+ GET /u/:x([0-9]+) four host=a
++ GET /u/:x([0-9]+) three host=a
++ GET /u/:x([a-z0-9]+)/:y([a-z0-9]+) four
 + GET /u/:y([a-z0-9]+) five
 + GET /u/:y([a-z0-9]+)/:x([0-9]+) six
 + GET /u/:no([0-9]+)/:x([a-z]+) seven
@@ -181,10 +181,10 @@ sub precedence {
 ? GET - /u/x/y
 END
 five [12]
-five [12]
-three [12] [13]
-three [12] [x]
-three [x] [y]
+three [12]
+four [12] [13]
+seven [12] [x]
+four [x] [y]
 END
 
         ['prefixes', <<'END', <<'END'],
