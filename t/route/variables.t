@@ -308,12 +308,19 @@ location / {
         proxy_pass http://unix:$TEST_NGINX_SERVER_ROOT/html/service.sock:/$one;
         proxy_set_header X-Told "$early [$gateway_route]";
     }
+
+    location /a/set {
+        set $text "[$gateway_path_id] $one [$gateway_path_id]";
+        proxy_pass http://unix:$TEST_NGINX_SERVER_ROOT/html/service.sock;
+        proxy_set_header X-Told "$text [$gateway_path_id]";
+    }
 }
 --- requests eval
 my @more = (response => { 'X-Told' => undef });
 [
     [ '/a/7' => '[] [] one nothing [] two-', @more ],
     [ '/a/later' => '[] [/a/:id]', @more ],
+    [ '/a/set' => '[] one [] [set]', @more ],
 ]
 
 
