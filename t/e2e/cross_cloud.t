@@ -348,10 +348,11 @@ my (%service, $gateway);
     my @forged = ('X-From-Gateway' => 'gateway.west.example.com',
                   'X-User' => 'root', 'X-Issuer' => 'west',
                   'X-Forwarded-For' => '192.0.2.1',
-                  'X-Forwarded-Proto' => 'gopher',
-                  'X-Request-Id' => 'mine',
+                  'X-Forwarded-Proto' => 'gopher', 'X-Request-Id' => 'mine',
                   Via => '1.1 gateway.west.example.com',
-                  'X-Client-Cert' => 'CN=gateway.west.example.com');
+                  'X-Client-Cert' => 'CN=gateway.west.example.com',
+                  'X-HTTP-Method-Override' => 'POST',
+                  'X-HTTP-Method' => 'POST', 'X-Method-Override' => 'POST');
 
     my $from = [ '--interface', '127.0.0.9' ];
 
@@ -369,6 +370,7 @@ my (%service, $gateway);
     like($head, qr/^X-Forwarded-Proto: https$/mi, 'and so is the protocol');
     unlike($head, qr/^X-Request-Id: mine$/mi, 'and the id is the gateway\'s');
     unlike($head, qr/^Authorization:/mi, 'the token stays at the gateway');
+    unlike($head, qr/^X-\S*Method/mi, 'a GET is not a POST');
 
     # and to the other cloud's
 
