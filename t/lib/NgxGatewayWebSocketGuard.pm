@@ -19,6 +19,7 @@ package NgxGatewayWebSocketGuard;
 #
 #     open(URI, ...)   a client whose handshake is done
 #     try(URI, ...)    one whose handshake may have been refused
+#     is_problem(WS, STATUS, DETAIL, NAME)  a test: the gateway's own answer
 #     backend, nginx, port
 #     service(URI)     what the service saw of the last connection, ended or
 #                      not; ended(URI) waits until it has ended
@@ -32,6 +33,7 @@ package NgxGatewayWebSocketGuard;
 use strict;
 use warnings;
 
+use JSON::PP ();
 use NgxGatewayNginx;
 use NgxGatewaySystem ();
 use NgxGatewayWebSocket;
@@ -185,6 +187,18 @@ sub log {
     @log{ qw( uri status close by in out sent ) } = split ' ', $line // '';
 
     return \%log;
+}
+
+
+sub is_problem {
+    my ($self, $ws, $status, $detail, $name) = @_;
+
+    my $body = eval { JSON::PP::decode_json($ws->body()) } // {};
+
+    return Test::More::is(
+        join(' ', $ws->status(), $ws->header('Content-Type') // '',
+             $body->{status} // '', $body->{detail} // $ws->body()),
+        "$status application/problem+json $status $detail", $name);
 }
 
 
