@@ -137,15 +137,18 @@ sub count {
 }
 
 
-# Within five standard deviations.
+# Within five standard deviations where visitors are the same each time, within
+# more where they are others: of these one count in a million is not within
+# five.
 
 sub about {
-    my ($count, $n, $percent, $name) = @_;
+    my ($count, $n, $percent, $name, $deviations) = @_;
 
     my $p = $percent / 100;
     my $off = abs($count - $n * $p);
 
-    cmp_ok($off, '<=', 5 * sqrt($n * $p * (1 - $p)), "$name: $count of $n");
+    cmp_ok($off, '<=', ($deviations // 5) * sqrt($n * $p * (1 - $p)),
+           "$name: $count of $n");
 }
 
 
@@ -245,9 +248,9 @@ sub shares {
 
     my $new = join '', map {
         letter(client($g)->ask('GET', '/catalog/7'))
-    } 1 .. 400;
+    } 1 .. 1000;
 
-    about(count('c', $new), 400, 10, 'and 10 per cent of the new visitors');
+    about(count('c', $new), 1000, 10, 'and 10 per cent of the new visitors', 7);
 
     set($g, catalog => 20);
 
@@ -646,7 +649,7 @@ sub sampled {
 
     sleep 0.2;
     about($new->seen('/catalog/good') - $own, $reads, 50,
-          'half of what the monolith answers is mirrored');
+          'half of what the monolith answers is mirrored', 7);
 }
 
 
@@ -655,7 +658,7 @@ sub sampled {
 
 sub shadow_slow {
     my $new = service('catalog', '/catalog/hang' => [[ 'hang' ]],
-                      '/catalog/slow' => [[ sleep => 0.3 ],
+                      '/catalog/slow' => [[ sleep => 0.8 ],
                                           json('{"from":"catalog"}')]);
 
     my $g = start(percent => { 'catalog-shadow' => 100 },
@@ -667,18 +670,23 @@ sub shadow_slow {
                 1 .. 10;
 
     is($sides, 'm' x 10, 'the monolith answers');
-    cmp_ok(time - $begin, '<', 0.3, 'before the shadow, ten times over');
+    cmp_ok(time - $begin, '<', 0.8, 'before the shadow, ten times over');
     ok(seen($new, '/catalog/slow', 10), 'which has them all');
-    sleep 0.4;
+    ok(E2E::wait_for(10, sub {
+        my $log = E2E::slurp("$g->{prefix}/migration_shadow.log");
+
+        return (() = $log =~ m{"uri":"/catalog/slow"}g) == 10;
+    }), 'and answers');
     is(scalar(grep { $_->{gone} } $new->seen('/catalog/slow')), 0,
-       'and answers, though the client has its answer');
+       'though the client has its answer');
 
     $begin = time;
     $sides = join '', map { letter($client->ask('GET', '/catalog/hang')) }
              1 .. 100;
 
     is($sides, 'm' x 100, 'a shadow that never answers');
-    cmp_ok(time - $begin, '<', 2, 'does not stop anybody');
+    cmp_ok(time - $begin, '<', 8, 'does not stop anybody');
+    seen($new, '/catalog/hang', 32);
     sleep 0.2;
     is(scalar(my @seen = $new->seen('/catalog/hang')), 32,
        'and has no more than 32 at a time');
@@ -699,7 +707,7 @@ sub shadow_down {
                 1 .. 50;
 
     is($sides, 'm' x 50, 'without the shadow the monolith answers');
-    cmp_ok(time - $begin, '<', 2, 'as fast');
+    cmp_ok(time - $begin, '<', 4, 'without waiting for it');
     is(entry($g, uri => '/catalog/7')->{upstream_status}, '200',
        'the log knows of no failure');
 
@@ -743,7 +751,7 @@ sub failures {
     my $g = start(percent => { catalog => 100, 'catalog-writes' => 100 },
                   ports => { 8145 => $old->port, 8146 => $new->port },
                   edit => sub {
-                      s/proxy_read_timeout +\K10s/300ms/;
+                      s/proxy_read_timeout +\K10s/900ms/;
                       s/max_fails=3/max_fails=0/;
                   });
 
@@ -813,7 +821,7 @@ sub trips {
 
     my $g = start(percent => { catalog => 100 },
                   ports => { 8146 => $new->port }, edit => sub {
-                      s/fail_timeout=10s/fail_timeout=1s/g;
+                      s/fail_timeout=10s/fail_timeout=3s/g;
                   });
 
     my $client = client($g);
@@ -828,7 +836,7 @@ sub trips {
     is(entry($g, uri => '/catalog/good')->{upstream},
        '127.0.0.1:' . $g->port(8145), 'which the log shows');
 
-    ok(E2E::wait_for(5, sub {
+    ok(E2E::wait_for(10, sub {
         letter(client($g)->ask('GET', '/catalog/good')) eq 'c'
     }), 'until it has had time');
 
@@ -840,11 +848,12 @@ sub trips {
 # A service that is killed, and comes back, under reads and writes.
 
 sub killed {
-    my $new = service('catalog');
+    my $port = E2E::free_port();
+    my $new = service('catalog', port => $port);
     my $old = service('monolith');
 
     my $g = start(percent => { catalog => 100, 'catalog-writes' => 100 },
-                  ports => { 8145 => $old->port, 8146 => $new->port },
+                  ports => { 8145 => $old->port, 8146 => $port },
                   edit => sub { s/fail_timeout=10s/fail_timeout=1s/g });
 
     my $client = client($g);
@@ -853,7 +862,7 @@ sub killed {
     for my $n (1 .. 60) {
         $new->stop if $n == 21;
 
-        $new = service('catalog', port => $g->port(8146)) if $n == 41;
+        $new = service('catalog', port => $port) if $n == 41;
 
         $reads .= letter($client->ask('GET', '/catalog/good'));
         $writes .= letter($client->ask('POST', '/catalog/body', 'x'));
