@@ -165,6 +165,16 @@ sub installed {
        . " /var/log/nginx/cross-cloud_${cloud}_access.log" x 2,
        'files are where they belong');
 
+    # names of one's own
+
+    my ($names) = $guide =~ /^sudo (sed -i \S+ \S+)$/m;
+
+    $names =~ s{/etc/nginx/}{$etc/};
+    is(E2E::output('sh', '-c', $names), '', 'other names');
+    $conf = E2E::slurp("$etc/nginx.conf");
+    unlike($conf, qr/example\\?\.com/, 'are everywhere');
+    like($conf, qr/ api\.$cloud\.cloud\.example\.org;/, 'as given');
+
     # the same where anybody may write
 
     my $temp = join '', map { "${_}_temp_path $etc/temp_$_;\n" }
@@ -176,7 +186,12 @@ sub installed {
     $conf =~ s/^http \{\n/$&$temp/m;
 
     E2E::spew("$etc/nginx.conf", E2E::modules() . $conf);
-    E2E::output('sh', '-c', "cp '$dir'/build/tls/* '$etc/tls/'");
+
+    for my $file (map { glob "$dir/build/tls/*.$_" } 'crt', 'key') {
+        my $name = $file =~ s{.*/}{}r =~ s/example\.com/cloud.example.org/r;
+
+        E2E::spew("$etc/tls/$name", E2E::slurp($file));
+    }
 
     is(E2E::output(E2E::binary(), '-t', '-q', '-p', "$etc/",
                    '-e', "$etc/error.log", '-c', "$etc/nginx.conf"), '',

@@ -73,8 +73,11 @@ sub who_may_come {
     is(peer('east', $good, token('west'), path => '/invoices/')->{status}, 404,
        '... and not for what is elsewhere');
     is(peer('east', $good, token('west'),
-            Via => '1.0 x, 1.1 gateway.east.example.com')->{status}, 508,
+            Via => '1.0 x, 1.1 Gateway.East.example.com (x)')->{status}, 508,
        '... and not in circles');
+    is(peer('east', $good, token('west'),
+            Via => '1.1 a-gateway.east.example.com, 1.1 east')->{status}, 200,
+       '... which is by the whole name');
 
     # The same in the west
 
