@@ -46,6 +46,18 @@ BEGIN {
     if (!$ENV{TEST_NGINX_USE_VALGRIND}) {
         $ENV{TEST_NGINX_SLEEP} //= 0.002;
     }
+
+    # Its ports are 1988 and each fourth above, at random.  Where that is one
+    # of those that the system gives to connections, it may do so while nginx
+    # is not running: then no server can have it for a minute.
+
+    no warnings 'once';
+
+    *Test::Nginx::Util::rand = sub (;$) {
+        my $most = (32_768 - 1_988) / 4;
+
+        return rand($_[0] && $_[0] > $most ? $most : $_[0]);
+    };
 }
 
 use Time::HiRes ();
