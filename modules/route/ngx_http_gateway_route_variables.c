@@ -7,7 +7,8 @@
 /*
  * Owns the variables: of the blocks, of captures, and those that logs want.
  * All but the blocks' own tell of the block that is current, which may become
- * another one, and are therefore not cached.
+ * another one, and are therefore not cached by nginx; how long they hold is
+ * up to what was found.
  */
 
 
