@@ -420,7 +420,7 @@ for my $name (qw( delayed delayed_slow )) {
 
 my $status = '';
 
-ok($nginx->_wait(sub {
+ok($nginx->wait(sub {
     $status = ($nginx->get('/status') // { body => '' })->{body};
     return $status =~ /^Active connections: 1 $/m;
 }), 'no connection is left open') or diag($status);

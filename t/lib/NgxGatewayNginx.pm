@@ -142,7 +142,7 @@ sub start {
 
         $self->{pid} = $pid;
 
-        $self->_wait(sub { $self->_serves() || !$self->alive() });
+        $self->wait(sub { $self->_serves() || !$self->alive() });
 
         return $self if $self->alive() && $self->_serves();
 
@@ -173,8 +173,8 @@ sub stop {
 
     for my $signal (qw( QUIT TERM KILL )) {
         kill $signal, $self->{pid};
-        last if $self->_wait(sub { !$self->alive() },
-                             $signal eq 'QUIT' ? 3 : $TIMEOUT);
+        last if $self->wait(sub { !$self->alive() },
+                            $signal eq 'QUIT' ? 3 : $TIMEOUT);
     }
 
     return;
@@ -195,7 +195,7 @@ sub reload {
     $self->write_config();
     kill 'HUP', $self->{pid};
 
-    return $self->_wait(sub {
+    return $self->wait(sub {
         $self->_serves() && !grep { $old{$_} } workers($self->{pid});
     });
 }
@@ -216,11 +216,32 @@ sub reload_fails {
     kill 'HUP', $self->{pid};
 
     my $news = sub { substr $self->error_log(), $seen };
-    my $failed = $self->_wait(sub {
+    my $failed = $self->wait(sub {
         $news->() =~ /\[emerg\]/ || $self->_serves()
     });
 
     return $failed && !$self->_serves() ? $news->() : undef;
+}
+
+
+# What "nginx -t" says to the configuration; $? is its status.  It listens for
+# a moment, and does so at a port of its own: where other suites expect nobody,
+# as at port 1, they would find it.
+
+sub test {
+    my ($self) = @_;
+
+    $self->{port} //= free_port();
+    $self->write_config();
+
+    # it exits without freeing what it has read
+
+    local $ENV{ASAN_OPTIONS} = join ',', grep { length }
+                                         $ENV{ASAN_OPTIONS} // '',
+                                         'detect_leaks=0';
+
+    return output($self->{binary}, '-t', '-p', "$self->{dir}/",
+                  '-c', 'nginx.conf', '-e', 'logs/error.log');
 }
 
 
@@ -379,7 +400,9 @@ sub _answer {
 }
 
 
-sub _wait {
+# Until the sub says true; what it says.
+
+sub wait {
     my ($self, $until, $seconds) = @_;
 
     return wait_for($seconds // $TIMEOUT, $until);

@@ -204,7 +204,7 @@ sub reload {
 sub wait {
     my ($self, $until, $seconds) = @_;
 
-    return $self->nginx()->_wait($until, $seconds // 10);
+    return $self->nginx()->wait($until, $seconds // 10);
 }
 
 

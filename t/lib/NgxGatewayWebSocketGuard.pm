@@ -175,7 +175,7 @@ sub log {
 
     my $line;
 
-    $self->{nginx}->_wait(sub {
+    $self->{nginx}->wait(sub {
         my $log = $self->{nginx}->read_file('logs/gate.log');
 
         ($line) = grep { index($_, "$uri ") == 0 } reverse split /\n/, $log;

@@ -282,7 +282,7 @@ _EOS_
 is(at('/both?key=a'), '200 49', 'two zones: the first');
 
 $end_load = load(4, '/both?key=a');
-$nginx->_wait(sub {
+$nginx->wait(sub {
     (() = $nginx->read_file('logs/access.log')
           =~ m{"GET /both\S* HTTP/1\.1" 429 }g) > 150;
 });

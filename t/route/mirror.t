@@ -75,7 +75,7 @@ for my $where (qw( first late free )) {
 
     # a log is written when its request has ended
 
-    $nginx->_wait(sub {
+    $nginx->wait(sub {
         @lines = split /\n/, $nginx->read_file('logs/told.log');
         return @lines == $seen + 80;
     });

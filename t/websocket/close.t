@@ -733,7 +733,7 @@ sub bad_text {
         $twice->send_close(4000);
         $twice->send_text('after');
 
-        return $gate->nginx()->_wait(sub {
+        return $gate->nginx()->wait(sub {
             my $service = $gate->service($uri);
 
             return $service && @{ $service->{frames} // [] };

@@ -128,7 +128,7 @@ sub ends {
 
     # for a moment both workers take new ones
 
-    ok($gate->nginx()->_wait(sub {
+    ok($gate->nginx()->wait(sub {
         $gate->nginx()->error_log() =~ /gracefully shutting down/
     }), 'the old worker does not take any more');
 

@@ -643,7 +643,7 @@ for my $name (qw( mourned lost )) {
         ok(1);
     }
 
-    ok($gate->nginx()->_wait(sub { !kill 0, $worker }, 4 + $slack),
+    ok($gate->nginx()->wait(sub { !kill 0, $worker }, 4 + $slack),
        'the old worker ends');
     unlike($gate->nginx()->error_log(), qr/open socket .* left in connection/,
            'with all its connections');
