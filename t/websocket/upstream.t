@@ -309,8 +309,10 @@ for (my $i = 0; $i < @tests; $i += 3) {
     $want{ $path =~ s{\A(?:/late/offer|/\w+)}{}r } = [ $path, $code ] if $code;
 }
 
-is(answer(POST => '/one/trickle', 'abc'), '200 abc',
+is(answer(POST => '/one/trickle?post', 'abc'), '200 abc',
    'a handshake byte by byte');
+$want{'/trickle?post'} = [ '/one/trickle?post', 1000 ];
+
 is(answer(POST => '/one/die?each=1', 'abc'), $CLOSED,
    'one that dies when it is asked');
 
