@@ -184,13 +184,30 @@ sub _run {
         '-g', "daemon off;$user");
     my $gone = 0;
 
+    # All of its workers: a reload waits until there are as many again.
+
+    my $workers = $self->_worker_processes();
+
     E2E::wait_for(20, sub {
         $gone = waitpid($pid, POSIX::WNOHANG()) != 0;
 
-        return $gone || -e "$prefix/$self->{name}.pid" && $self->workers;
+        return $gone || -e "$prefix/$self->{name}.pid"
+                        && $self->workers == $workers;
     });
 
     return !$gone && $self->workers;
+}
+
+
+sub _worker_processes {
+    my ($self) = @_;
+
+    my $conf = E2E::slurp("$self->{dir}/conf.example/$self->{name}.conf");
+    my ($number) = $conf =~ /^worker_processes\s+(\w+);/m;
+
+    return $number // 1 if ($number // '') ne 'auto';
+
+    return E2E::output('getconf', '_NPROCESSORS_ONLN') + 0;
 }
 
 
