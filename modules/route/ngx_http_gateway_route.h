@@ -19,6 +19,7 @@
 
 #include "../common/ngx_http_gateway_compat.h"
 #include "../common/ngx_http_gateway_problem.h"
+#include "../common/ngx_http_gateway_token.h"
 #include "../common/ngx_http_gateway_variable.h"
 #include "ngx_http_gateway_route_query.h"
 #include "ngx_http_gateway_route_split.h"
@@ -161,10 +162,6 @@ ngx_http_gateway_route_block_t *ngx_http_gateway_route_get_block(
 
 char *ngx_http_gateway_route_parameters(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route);
-
-/* Tells whether it is a token, RFC 9110, section 5.6.2. */
-
-ngx_uint_t ngx_http_gateway_route_is_token(u_char *data, size_t len);
 
 /*
  * Logs that "value", which is a line's "what", is invalid, and what is

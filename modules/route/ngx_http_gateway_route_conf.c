@@ -468,7 +468,7 @@ ngx_http_gateway_route_add_method(ngx_conf_t *cf, ngx_array_t *methods,
     ngx_str_t   *method;
     ngx_uint_t   i;
 
-    if (!ngx_http_gateway_route_is_token(data, len)
+    if (!ngx_http_gateway_is_token(data, len)
         || (len == 1 && data[0] == '*')
         || (len == sizeof("CONNECT") - 1
             && ngx_strncmp(data, "CONNECT", len) == 0))
@@ -495,27 +495,6 @@ ngx_http_gateway_route_add_method(ngx_conf_t *cf, ngx_array_t *methods,
     method->data = data;
 
     return NGX_OK;
-}
-
-
-ngx_uint_t
-ngx_http_gateway_route_is_token(u_char *data, size_t len)
-{
-    u_char  c;
-    size_t  i;
-
-    for (i = 0; i < len; i++) {
-        c = data[i];
-
-        if ((c < '0' || c > '9')
-            && ((c | 0x20) < 'a' || (c | 0x20) > 'z')
-            && (c == '\0' || ngx_strchr("!#$%&'*+-.^_`|~", c) == NULL))
-        {
-            return 0;
-        }
-    }
-
-    return len != 0;
 }
 
 

@@ -216,8 +216,8 @@ ngx_http_gateway_route_set_header(ngx_conf_t *cf,
     }
 
     if (ngx_http_gateway_route_split_pair(value, condition) != NGX_OK
-        || !ngx_http_gateway_route_is_token(condition->name.data,
-                                            condition->name.len))
+        || !ngx_http_gateway_is_token(condition->name.data,
+                                      condition->name.len))
     {
         return "it must be \"header=NAME:VALUE\" without variables";
     }

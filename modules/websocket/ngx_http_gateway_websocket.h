@@ -18,6 +18,7 @@
 #include "../common/ngx_http_gateway_problem.h"
 #include "../common/ngx_http_gateway_rate.h"
 #include "../common/ngx_http_gateway_set.h"
+#include "../common/ngx_http_gateway_token.h"
 #include "../common/ngx_http_gateway_variable.h"
 
 #include "ngx_http_gateway_websocket_deflate.h"

@@ -21,7 +21,6 @@ static ngx_uint_t ngx_http_gateway_websocket_is_origin(
     ngx_http_gateway_websocket_origin_t *origin, ngx_str_t *value);
 static ngx_int_t ngx_http_gateway_websocket_parse_time(ngx_str_t *value,
     uint64_t *ms);
-static ngx_uint_t ngx_http_gateway_websocket_is_token(ngx_str_t *token);
 
 
 void
@@ -521,27 +520,8 @@ ngx_http_gateway_websocket_next_token(ngx_str_t *list, ngx_str_t *token)
 
     token->len = end - token->data;
 
-    return ngx_http_gateway_websocket_is_token(token) ? NGX_OK : NGX_ERROR;
-}
-
-
-static ngx_uint_t
-ngx_http_gateway_websocket_is_token(ngx_str_t *token)
-{
-    u_char      ch;
-    ngx_uint_t  i;
-
-    for (i = 0; i < token->len; i++) {
-        ch = token->data[i];
-
-        if (ch <= 0x20 || ch >= 0x7f
-            || ngx_strchr("()<>@,;:\\\"/[]?={}", ch) != NULL)
-        {
-            return 0;
-        }
-    }
-
-    return token->len > 0;
+    return ngx_http_gateway_is_token(token->data, token->len) ? NGX_OK
+                                                              : NGX_ERROR;
 }
 
 
