@@ -154,7 +154,8 @@ my $none = active();
 
     my $after = memory();
 
-    ok(E2E::wait_for(5, sub { active() == $none }), 'their connections are closed')
+    ok(E2E::wait_for(5, sub { active() == $none }),
+       'their connections are closed')
         or diag(active());
 
     SKIP: {

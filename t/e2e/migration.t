@@ -144,7 +144,8 @@ sub cookies {
     my $cookie = $answer->{headers}{'set-cookie'};
 
     like($cookie, qr/^visitor=[0-9a-f]{32};\ Path=\/;\ Max-Age=31536000;
-                     \ HttpOnly;\ SameSite=Lax$/x, 'a new visitor gets a cookie');
+                     \ HttpOnly;\ SameSite=Lax$/x,
+         'a new visitor gets a cookie');
 
     isnt($g->ask(8140, 'GET', '/')->{headers}{'set-cookie'}, $cookie,
          'of their own');
@@ -287,7 +288,8 @@ sub users {
     is($ask->('Bearer ' . jwt({ sub => 'user1', jti => 'other' })),
        substr($sides, 0, 1), 'and whichever of their tokens it is');
 
-    my $answer = $g->ask(8140, 'GET', '/catalog/7', Authorization => $tokens[4]);
+    my $answer = $g->ask(8140, 'GET', '/catalog/7',
+                         Authorization => $tokens[4]);
 
     is(decode_json($answer->{body})->{user}, 'user5',
        'the services are told who it is');
@@ -302,7 +304,8 @@ sub users {
     {
         my $answer = $g->ask(8140, 'GET', '/catalog/7', Authorization => $bad);
 
-        is($answer->{status}, 200, 'one without a valid token may come as well');
+        is($answer->{status}, 200,
+           'one without a valid token may come as well');
         is(decode_json($answer->{body})->{user}, '', 'but is nobody');
         like($answer->{headers}{'set-cookie'}, qr/^visitor=/, 'a visitor');
     }
@@ -514,9 +517,11 @@ sub shadow {
     my ($entry) = grep { $_->{uri} eq '/catalog/500' }
                   map { decode_json($_) } @shadow;
 
-    is("@$entry{qw( method shadow status )}", 'GET catalog 500', 'as they were');
+    is("@$entry{qw( method shadow status )}", 'GET catalog 500',
+       'as they were');
 
-    my $output = E2E::output('perl', "$E2E::ROOT/conf.example/migration/compare",
+    my $output = E2E::output('perl',
+                             "$E2E::ROOT/conf.example/migration/compare",
                              "$g->{prefix}/migration_access.log",
                              "$g->{prefix}/migration_shadow.log");
 
@@ -608,7 +613,8 @@ sub shadow_slow {
 
 
 sub shadow_down {
-    my $g = start(percent => { 'catalog-shadow' => 100, 'orders-shadow' => 100 },
+    my $g = start(percent => { 'catalog-shadow' => 100,
+                               'orders-shadow' => 100 },
                   ports => { 8146 => 1 });
 
     my $client = client($g);

@@ -265,7 +265,8 @@ sub installed {
 
     my $conf = E2E::slurp("$etc/nginx.conf");
 
-    unlike($conf, qr/^\s*include\s.*(?:build|services)|_temp_path/m, 'nothing is left of the tree');
+    unlike($conf, qr/^\s*include\s.*(?:build|services)|_temp_path/m,
+           'nothing is left of the tree');
     is(join(' ', sort $conf =~ /^load_module modules\/ngx_http_gateway_(\w+)_/mg),
        'aggregate jwt limit route websocket', 'the modules are loaded');
     is(join(' ', $conf =~ m{\s(/\S+\.(?:log|pid))\b}g),

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# docs/guide-public-api.md from its first command to its last: all that is fenced
-# as "console" is entered, and answers as it says there; what is to be put into
-# /etc/nginx is a configuration.
+# docs/guide-public-api.md from its first command to its last: all that is
+# fenced as "console" is entered, and answers as it says there; what is to be
+# put into /etc/nginx is a configuration.
 
 use strict;
 use warnings;
