@@ -11,8 +11,8 @@ package NgxGatewaySystem;
 #     workers(PID)            of a master, without those that shut down
 #     worker(PID)             the one of these that was started last
 #     memory(PID)             kB of anonymous memory, or undef
-#     attempts(SUB)           calls it up to five times, with 1, 2, ..., until it
-#                             says true: for what has to happen in less time
+#     attempts(SUB)           calls it at most five times, with 1, 2, ..., until
+#                             it says true: for what has to happen in less time
 #                             than a machine may pause for
 #     wait_for(SECONDS, SUB)  until SUB says true, or once more after that
 #                             time; what it says
