@@ -269,14 +269,6 @@ char *ngx_http_gateway_aggregate(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_gateway_aggregate_set_options(ngx_conf_t *cf,
     ngx_http_gateway_aggregate_part_t *part);
 
-/*
- * Compiles a text with variables, which has to stay.  Returns NGX_OK, or
- * NGX_ERROR with the reason logged.
- */
-
-ngx_int_t ngx_http_gateway_aggregate_compile(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_http_complex_value_t *cv);
-
 /* Tells whether "text" is valid UTF-8. */
 
 ngx_uint_t ngx_http_gateway_aggregate_is_utf8(ngx_str_t *text);

@@ -269,7 +269,7 @@ ngx_http_gateway_aggregate_set_body(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    if (ngx_http_gateway_aggregate_compile(cf, value, part->body) != NGX_OK) {
+    if (ngx_http_gateway_compile_value(cf, value, part->body) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -576,27 +576,11 @@ ngx_http_gateway_aggregate_set_header(ngx_conf_t *cf,
     s.data = colon + 1;
     s.len = value->data + value->len - s.data;
 
-    if (ngx_http_gateway_aggregate_compile(cf, &s, &field->value) != NGX_OK) {
+    if (ngx_http_gateway_compile_value(cf, &s, &field->value) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
-}
-
-
-ngx_int_t
-ngx_http_gateway_aggregate_compile(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_http_complex_value_t *cv)
-{
-    ngx_http_compile_complex_value_t  ccv;
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = value;
-    ccv.complex_value = cv;
-
-    return ngx_http_compile_complex_value(&ccv);
 }
 
 

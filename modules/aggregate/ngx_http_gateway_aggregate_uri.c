@@ -117,7 +117,7 @@ ngx_http_gateway_aggregate_add_text(ngx_conf_t *cf,
     piece->text.data = start;
     piece->text.len = end - start;
 
-    return ngx_http_gateway_aggregate_compile(cf, &piece->text, &piece->value);
+    return ngx_http_gateway_compile_value(cf, &piece->text, &piece->value);
 }
 
 
@@ -144,7 +144,7 @@ ngx_http_gateway_aggregate_add_reference(ngx_conf_t *cf,
 
     piece->type = NGX_HTTP_GATEWAY_AGGREGATE_VARIABLE;
 
-    return ngx_http_gateway_aggregate_compile(cf, &piece->text, &piece->value);
+    return ngx_http_gateway_compile_value(cf, &piece->text, &piece->value);
 }
 
 

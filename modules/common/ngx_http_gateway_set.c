@@ -75,9 +75,19 @@ ngx_http_gateway_set_size(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_gateway_set_number(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
+    ngx_http_gateway_set_bounds_t *bounds = cmd->post;
+
     ngx_int_t    n;
     ngx_str_t   *value;
     ngx_uint_t  *number;
+
+    static ngx_http_gateway_set_bounds_t  any = {
+        0, NGX_MAX_INT_T_VALUE, "a number, 0 or greater"
+    };
+
+    if (bounds == NULL) {
+        bounds = &any;
+    }
 
     number = (ngx_uint_t *) ((char *) conf + cmd->offset);
 
@@ -89,9 +99,9 @@ ngx_http_gateway_set_number(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     n = ngx_atoi(value[1].data, value[1].len);
 
-    if (n == NGX_ERROR) {
+    if (n == NGX_ERROR || n < bounds->low || n > bounds->high) {
         return ngx_http_gateway_set_invalid(cf, cmd, &value[1],
-                                            "a number, 0 or greater");
+                                            bounds->allowed);
     }
 
     *number = n;

@@ -19,6 +19,13 @@
 #include <ngx_http.h>
 
 
+typedef struct {
+    ngx_int_t   low;
+    ngx_int_t   high;
+    char       *allowed;       /* what the message says is allowed */
+} ngx_http_gateway_set_bounds_t;
+
+
 #pragma GCC visibility push(hidden)
 
 /*
@@ -34,7 +41,10 @@ char *ngx_http_gateway_set_time(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_gateway_set_size(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* Sets an ngx_uint_t, which is NGX_CONF_UNSET_UINT, to a number. */
+/*
+ * Sets an ngx_uint_t, which is NGX_CONF_UNSET_UINT, to a number; when cmd->post
+ * is not NULL, to one within these ngx_http_gateway_set_bounds_t.
+ */
 
 char *ngx_http_gateway_set_number(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

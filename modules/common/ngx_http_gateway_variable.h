@@ -5,7 +5,8 @@
 
 
 /*
- * What all modules do with their embedded variables.
+ * What all modules do with their embedded variables, and with parameters that
+ * may have variables.
  */
 
 
@@ -52,6 +53,28 @@ ngx_http_gateway_set_variable(ngx_http_variable_value_t *v, ngx_str_t *text)
     v->no_cacheable = 0;
     v->not_found = 0;
     v->data = text->data;
+}
+
+
+/*
+ * Compiles "value", a text that may have variables and has to live as long as
+ * the configuration, into "cv".  Returns NGX_OK, or NGX_ERROR with the reason
+ * logged.
+ */
+
+static ngx_inline ngx_int_t
+ngx_http_gateway_compile_value(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t *cv)
+{
+    ngx_http_compile_complex_value_t  ccv;
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = value;
+    ccv.complex_value = cv;
+
+    return ngx_http_compile_complex_value(&ccv);
 }
 
 

@@ -660,7 +660,6 @@ ngx_http_gateway_jwt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_uint_t                         i;
     ngx_http_gateway_jwt_use_t        *use;
     ngx_http_gateway_jwt_main_conf_t  *jmcf;
-    ngx_http_compile_complex_value_t   ccv;
 
     if (jlcf->enable != NGX_CONF_UNSET) {
         return "is duplicate";
@@ -691,13 +690,7 @@ ngx_http_gateway_jwt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &value[1];
-    ccv.complex_value = jlcf->realm;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+    if (ngx_http_gateway_compile_value(cf, &value[1], jlcf->realm) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 

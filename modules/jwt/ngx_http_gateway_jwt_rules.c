@@ -108,13 +108,12 @@ ngx_http_gateway_jwt_require_claim(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_gateway_jwt_loc_conf_t *jlcf = conf;
 
-    ngx_int_t                          rc;
-    ngx_str_t                         *value;
-    ngx_uint_t                         i, n;
-    ngx_http_complex_value_t          *cv;
-    ngx_http_gateway_jwt_op_t         *op;
-    ngx_http_gateway_jwt_rule_t       *rule;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_int_t                     rc;
+    ngx_str_t                    *value;
+    ngx_uint_t                    i, n;
+    ngx_http_complex_value_t     *cv;
+    ngx_http_gateway_jwt_op_t    *op;
+    ngx_http_gateway_jwt_rule_t  *rule;
 
     value = cf->args->elts;
     n = cf->args->nelts - 3;
@@ -195,13 +194,7 @@ ngx_http_gateway_jwt_require_claim(ngx_conf_t *cf, ngx_command_t *cmd,
             return NGX_CONF_ERROR;
         }
 
-        ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-        ccv.cf = cf;
-        ccv.value = &value[i];
-        ccv.complex_value = cv;
-
-        if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        if (ngx_http_gateway_compile_value(cf, &value[i], cv) != NGX_OK) {
             return NGX_CONF_ERROR;
         }
     }

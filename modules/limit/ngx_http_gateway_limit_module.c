@@ -639,8 +639,7 @@ static char *
 ngx_http_gateway_limit_parameter(ngx_conf_t *cf,
     ngx_http_gateway_limit_t *limit, ngx_str_t *value)
 {
-    ngx_str_t                         s;
-    ngx_http_compile_complex_value_t  ccv;
+    ngx_str_t  s;
 
     if (ngx_strncmp(value->data, "zone=", 5) == 0
         && value->len > 5
@@ -695,13 +694,7 @@ ngx_http_gateway_limit_parameter(ngx_conf_t *cf,
         s.data = value->data + 5;
         s.len = value->len - 5;
 
-        ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-        ccv.cf = cf;
-        ccv.value = &s;
-        ccv.complex_value = limit->cost;
-
-        if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        if (ngx_http_gateway_compile_value(cf, &s, limit->cost) != NGX_OK) {
             return NGX_CONF_ERROR;
         }
 

@@ -23,8 +23,6 @@ static char *ngx_http_gateway_limit_zone_name(ngx_conf_t *cf,
     ngx_http_gateway_limit_zone_t *zone, ngx_str_t *value, ssize_t *size);
 static char *ngx_http_gateway_limit_zone_rate(ngx_conf_t *cf,
     ngx_http_gateway_limit_zone_t *zone, ngx_str_t *value);
-static char *ngx_http_gateway_limit_compile(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_http_complex_value_t *cv);
 static void ngx_http_gateway_limit_zone_resized(ngx_conf_t *cf,
     ngx_str_t *name, size_t size);
 static ngx_int_t ngx_http_gateway_limit_init_zone(ngx_shm_zone_t *shm_zone,
@@ -56,9 +54,8 @@ ngx_http_gateway_limit_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     zone->key_index = ngx_http_gateway_limit_key_index(cf, &value[1]);
     size = 0;
 
-    rv = ngx_http_gateway_limit_compile(cf, &value[1], &zone->key);
-    if (rv != NGX_CONF_OK) {
-        return rv;
+    if (ngx_http_gateway_compile_value(cf, &value[1], &zone->key) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     for (i = 2; i < cf->args->nelts; i++) {
@@ -281,23 +278,7 @@ ngx_http_gateway_limit_zone_rate(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_gateway_limit_compile(cf, &s, zone->rate_value);
-}
-
-
-static char *
-ngx_http_gateway_limit_compile(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_http_complex_value_t *cv)
-{
-    ngx_http_compile_complex_value_t  ccv;
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = value;
-    ccv.complex_value = cv;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+    if (ngx_http_gateway_compile_value(cf, &s, zone->rate_value) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 

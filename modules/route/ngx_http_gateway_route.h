@@ -19,6 +19,7 @@
 
 #include "../common/ngx_http_gateway_compat.h"
 #include "../common/ngx_http_gateway_problem.h"
+#include "../common/ngx_http_gateway_token.h"
 #include "../common/ngx_http_gateway_variable.h"
 #include "ngx_http_gateway_route_query.h"
 #include "ngx_http_gateway_route_split.h"
@@ -36,7 +37,6 @@ typedef struct {
     ngx_uint_t                        kind;      /* ..._condition_e */
     ngx_http_complex_value_t         *test;      /* of "if" */
     ngx_str_t                         name;      /* of a header, lower case */
-    ngx_uint_t                        hash;      /* likewise */
     ngx_str_t                         value;
 } ngx_http_gateway_route_condition_t;
 
@@ -72,6 +72,8 @@ typedef struct {
     ngx_http_gateway_route_table_t   *table;
     ngx_http_gateway_route_t         *fallback;  /* "default", or NULL */
     ngx_uint_t                        captures;  /* most of any line */
+    ngx_str_t                         file;
+    ngx_uint_t                        line;
 } ngx_http_gateway_route_block_t;
 
 
@@ -90,13 +92,22 @@ typedef struct {
     ngx_array_t                       checks;    /* ..._route_check_t * */
     ngx_array_t                       names;     /* ngx_str_t, of captures */
     ngx_int_t                         index;     /* of the variable that keeps
-                                                    ..._route_found_t */
+                                                    ..._route_state_t */
 } ngx_http_gateway_route_main_conf_t;
 
 
 typedef struct {
     ngx_http_gateway_route_check_t   *check;     /* NULL: "off" */
 } ngx_http_gateway_route_loc_conf_t;
+
+
+/* how far a request is; within a text that is put together it does not move */
+
+typedef struct {
+    ngx_http_request_t               *request;
+    void                            **loc_conf;
+    ngx_int_t                         phase;
+} ngx_http_gateway_route_place_t;
 
 
 /* what a block has for a request */
@@ -109,6 +120,8 @@ struct ngx_http_gateway_route_found_s {
     ngx_str_t                         value;     /* when chosen */
     uint64_t                          allowed;   /* methods, without a route */
     ngx_http_gateway_route_found_t   *next;      /* of another block */
+    ngx_http_gateway_route_place_t    asked;     /* for the value, without one
+                                                    being chosen */
     unsigned                          chosen:1;
     unsigned                          split:1;   /* among several */
     unsigned                          sticky:1;
@@ -116,6 +129,13 @@ struct ngx_http_gateway_route_found_s {
 
     ngx_str_t                         captures[1]; /* last, block->captures */
 };
+
+
+typedef struct {
+    ngx_http_gateway_route_found_t   *last;      /* that was looked up */
+    ngx_http_gateway_route_found_t   *told;      /* of by variables, ... */
+    ngx_http_gateway_route_place_t    place;     /* ... here */
+} ngx_http_gateway_route_state_t;
 
 
 typedef struct {
@@ -143,15 +163,6 @@ ngx_http_gateway_route_block_t *ngx_http_gateway_route_get_block(
 char *ngx_http_gateway_route_parameters(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route);
 
-/* Tells whether it is a token, RFC 9110, section 5.6.2. */
-
-ngx_uint_t ngx_http_gateway_route_is_token(u_char *data, size_t len);
-
-/* Returns NGX_OK, or NGX_ERROR with the reason logged. */
-
-ngx_int_t ngx_http_gateway_route_compile_value(ngx_conf_t *cf,
-    ngx_str_t *value, ngx_http_complex_value_t *cv);
-
 /*
  * Logs that "value", which is a line's "what", is invalid, and what is
  * allowed.  Returns NGX_CONF_ERROR.
@@ -175,7 +186,8 @@ ngx_http_gateway_route_found_t *ngx_http_gateway_route_find(
 
 /*
  * What was found that the variables tell of: in the block of the location's
- * "gateway_route", or in the one that was asked last, or in the only one.
+ * "gateway_route", or in the only one, or in the one that had been asked last
+ * when this was called first at this place.
  *
  * Returns NGX_OK, with "*found" NULL when there is no such block, or NGX_ERROR.
  */
@@ -189,6 +201,14 @@ ngx_int_t ngx_http_gateway_route_current(ngx_http_request_t *r,
  */
 
 ngx_int_t ngx_http_gateway_route_choose(ngx_http_request_t *r,
+    ngx_http_gateway_route_found_t *found);
+
+/*
+ * Tells whether a value is chosen, and has not been said not to be at this
+ * place.
+ */
+
+ngx_uint_t ngx_http_gateway_route_is_chosen(ngx_http_request_t *r,
     ngx_http_gateway_route_found_t *found);
 
 
@@ -208,6 +228,13 @@ ngx_int_t ngx_http_gateway_route_add_capture(ngx_conf_t *cf, ngx_str_t *name,
 
 ngx_int_t ngx_http_gateway_route_add_block(ngx_conf_t *cf,
     ngx_http_gateway_route_block_t *block);
+
+/*
+ * Tells whether something else, as a map, defines a variable of this name that
+ * a block defines or is going to.  "set" only gives it another value.
+ */
+
+ngx_uint_t ngx_http_gateway_route_is_taken(ngx_conf_t *cf, ngx_str_t *name);
 
 #pragma GCC visibility pop
 

@@ -391,8 +391,8 @@ ngx_http_gateway_route_build_way(ngx_http_gateway_route_build_t *build,
 
 
 /*
- * Lines come in order of precedence, which is that of the regexes' numbers at
- * one place: the regex is the last one there, or a new one.
+ * Lines come in order of precedence, which is that of the regexes' ranks at one
+ * place: the regex is the last one there, or a new one.
  */
 
 static ngx_http_gateway_route_build_node_t *

@@ -17,16 +17,20 @@
 
 typedef struct {
     ngx_http_gateway_route_block_t  *block;
+    ngx_http_gateway_route_t        *all;    /* the first line for all */
     ngx_uint_t                       lines;
 } ngx_http_gateway_route_reader_t;
 
 
 static ngx_http_gateway_route_block_t *ngx_http_gateway_route_create_block(
     ngx_conf_t *cf);
+static char *ngx_http_gateway_route_check_name(ngx_str_t *name);
 static char *ngx_http_gateway_route_line(ngx_conf_t *cf, ngx_command_t *dummy,
     void *conf);
 static char *ngx_http_gateway_route_default(ngx_conf_t *cf,
     ngx_http_gateway_route_reader_t *reader);
+static ngx_uint_t ngx_http_gateway_route_takes_all(
+    ngx_http_gateway_route_entry_t *e);
 static ngx_http_gateway_route_t *ngx_http_gateway_route_create(ngx_conf_t *cf,
     ngx_uint_t nsides);
 
@@ -34,10 +38,13 @@ static char *ngx_http_gateway_route_methods(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route, ngx_str_t *value);
 static ngx_int_t ngx_http_gateway_route_add_method(ngx_conf_t *cf,
     ngx_array_t *methods, u_char *data, size_t len);
+static void ngx_http_gateway_route_check_methods(ngx_conf_t *cf,
+    ngx_http_gateway_route_t *route);
 static char *ngx_http_gateway_route_set_template(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route, ngx_str_t *value);
 static char *ngx_http_gateway_route_set_names(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route);
+
 
 char *
 ngx_http_gateway_routes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -46,6 +53,7 @@ ngx_http_gateway_routes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_int_t                         rc;
     ngx_pool_t                       *pool;
     ngx_conf_t                        save;
+    ngx_http_gateway_route_entry_t   *all, *fallback;
     ngx_http_gateway_route_block_t   *block;
     ngx_http_gateway_route_reader_t   reader;
 
@@ -55,6 +63,7 @@ ngx_http_gateway_routes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     reader.block = block;
+    reader.all = NULL;
     reader.lines = 0;
 
     save = *cf;
@@ -89,6 +98,17 @@ ngx_http_gateway_routes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (block->fallback != NULL && reader.all != NULL) {
+        all = &reader.all->entry;
+        fallback = &block->fallback->entry;
+
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "\"default\" in %V:%ui never matches, \"%V %V\" in "
+                      "%V:%ui takes all of its requests",
+                      &fallback->file, fallback->line, &all->methods_text,
+                      &all->template.text, &all->file, all->line);
+    }
+
     block->captures = ngx_http_gateway_route_table_captures(block->table);
 
     return NGX_CONF_OK;
@@ -98,15 +118,17 @@ ngx_http_gateway_routes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_http_gateway_route_block_t *
 ngx_http_gateway_route_create_block(ngx_conf_t *cf)
 {
+    char                                 *why;
     ngx_str_t                            *value;
     ngx_http_gateway_route_block_t       *block, **known;
     ngx_http_gateway_route_main_conf_t   *rmcf;
 
     value = cf->args->elts;
 
-    if (value[1].len < 2 || value[1].data[0] != '$') {
-        (void) ngx_http_gateway_route_invalid(cf, "variable", &value[1],
-                                              "it must be \"$NAME\"");
+    why = ngx_http_gateway_route_check_name(&value[1]);
+
+    if (why != NULL) {
+        (void) ngx_http_gateway_route_invalid(cf, "variable", &value[1], why);
         return NULL;
     }
 
@@ -117,12 +139,20 @@ ngx_http_gateway_route_create_block(ngx_conf_t *cf)
 
     block->name.len = value[1].len - 1;
     block->name.data = value[1].data + 1;
+    block->file = cf->conf_file->file.name;
+    block->line = cf->conf_file->line;
 
     rmcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_gateway_route_module);
     if (ngx_http_gateway_route_get_block(rmcf, &block->name) != NULL) {
         (void) ngx_http_gateway_route_invalid(cf, "variable", &value[1],
                                  "another \"gateway_routes\" defines it, too");
+        return NULL;
+    }
+
+    if (ngx_http_gateway_route_is_taken(cf, &block->name)) {
+        (void) ngx_http_gateway_route_invalid(cf, "variable", &value[1],
+                                      "another directive defines it, too");
         return NULL;
     }
 
@@ -143,6 +173,40 @@ ngx_http_gateway_route_create_block(ngx_conf_t *cf)
     *known = block;
 
     return block;
+}
+
+
+/* Returns NULL, or what is allowed. */
+
+static char *
+ngx_http_gateway_route_check_name(ngx_str_t *name)
+{
+    u_char  c;
+    size_t  i;
+
+    if (name->len < 2 || name->data[0] != '$') {
+        return "it must be \"$NAME\"";
+    }
+
+    for (i = 1; i < name->len; i++) {
+        c = name->data[i];
+
+        if (((c | 0x20) < 'a' || (c | 0x20) > 'z') && c != '_'
+            && (c < '0' || c > '9' || i == 1))
+        {
+            return "its name must have letters, digits and \"_\", and must "
+                   "not begin with a digit";
+        }
+    }
+
+    if (ngx_strncasecmp(name->data, (u_char *) "$gateway_",
+                        sizeof("$gateway_") - 1)
+        == 0)
+    {
+        return "its name must not begin with \"gateway_\"";
+    }
+
+    return NULL;
 }
 
 
@@ -184,7 +248,13 @@ ngx_http_gateway_route_line(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
 
     reader->lines++;
 
-    if (cf->args->nelts == 2 && ngx_strcmp(value[0].data, "default") == 0) {
+    if (ngx_strcmp(value[0].data, "default") == 0) {
+
+        if (cf->args->nelts != 2) {
+            return ngx_http_gateway_route_invalid(cf, "line", &value[0],
+                                              "it must be \"default VALUE\"");
+        }
+
         return ngx_http_gateway_route_default(cf, reader);
     }
 
@@ -213,7 +283,25 @@ ngx_http_gateway_route_line(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (reader->all == NULL
+        && ngx_http_gateway_route_takes_all(&route->entry))
+    {
+        reader->all = route;
+    }
+
     return NGX_CONF_OK;
+}
+
+
+/* Tells whether nothing is left to "default". */
+
+static ngx_uint_t
+ngx_http_gateway_route_takes_all(ngx_http_gateway_route_entry_t *e)
+{
+    return e->nmethods == 0
+           && e->host.len == 0
+           && e->nconditions == 0
+           && e->template.segments[0].kind == NGX_HTTP_GATEWAY_ROUTE_REST;
 }
 
 
@@ -225,11 +313,12 @@ ngx_http_gateway_route_default(ngx_conf_t *cf,
     ngx_http_gateway_route_t  *route;
 
     if (reader->block->fallback != NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "duplicate \"default\" in \"gateway_routes\", "
-                           "the first one is in %V:%ui",
-                           &reader->block->fallback->entry.file,
-                           reader->block->fallback->entry.line);
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "duplicate \"default\" in %V:%ui, the first one is in "
+                      "%V:%ui", &cf->conf_file->file.name,
+                      cf->conf_file->line,
+                      &reader->block->fallback->entry.file,
+                      reader->block->fallback->entry.line);
         return NGX_CONF_ERROR;
     }
 
@@ -248,8 +337,7 @@ ngx_http_gateway_route_default(ngx_conf_t *cf,
     route->entry.template.text = value[0];
     route->nsides = 1;
 
-    if (ngx_http_gateway_route_compile_value(cf, &value[1],
-                                             &route->sides[0].value)
+    if (ngx_http_gateway_compile_value(cf, &value[1], &route->sides[0].value)
         != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -333,7 +421,41 @@ ngx_http_gateway_route_methods(ngx_conf_t *cf, ngx_http_gateway_route_t *route,
     route->entry.methods = methods.elts;
     route->entry.nmethods = methods.nelts;
 
+    ngx_http_gateway_route_check_methods(cf, route);
+
     return NGX_CONF_OK;
+}
+
+
+/* as ngx_http_parse_request_line() and ngx_http_v2_parse_method() */
+
+static void
+ngx_http_gateway_route_check_methods(ngx_conf_t *cf,
+    ngx_http_gateway_route_t *route)
+{
+    u_char      *p, *last;
+    ngx_str_t   *method;
+    ngx_uint_t   i;
+
+    method = route->entry.methods;
+
+    for (i = 0; i < route->entry.nmethods; i++) {
+
+        last = method[i].data + method[i].len;
+
+        for (p = method[i].data; p < last; p++) {
+
+            if ((*p >= 'A' && *p <= 'Z') || *p == '_' || *p == '-') {
+                continue;
+            }
+
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "method \"%V\" in \"gateway_routes\" never "
+                               "matches: nginx takes methods of capital "
+                               "letters, \"_\" and \"-\" only", &method[i]);
+            break;
+        }
+    }
 }
 
 
@@ -346,7 +468,7 @@ ngx_http_gateway_route_add_method(ngx_conf_t *cf, ngx_array_t *methods,
     ngx_str_t   *method;
     ngx_uint_t   i;
 
-    if (!ngx_http_gateway_route_is_token(data, len)
+    if (!ngx_http_gateway_is_token(data, len)
         || (len == 1 && data[0] == '*')
         || (len == sizeof("CONNECT") - 1
             && ngx_strncmp(data, "CONNECT", len) == 0))
@@ -376,27 +498,6 @@ ngx_http_gateway_route_add_method(ngx_conf_t *cf, ngx_array_t *methods,
 }
 
 
-ngx_uint_t
-ngx_http_gateway_route_is_token(u_char *data, size_t len)
-{
-    u_char  c;
-    size_t  i;
-
-    for (i = 0; i < len; i++) {
-        c = data[i];
-
-        if ((c < '0' || c > '9')
-            && ((c | 0x20) < 'a' || (c | 0x20) > 'z')
-            && (c == '\0' || ngx_strchr("!#$%&'*+-.^_`|~", c) == NULL))
-        {
-            return 0;
-        }
-    }
-
-    return len != 0;
-}
-
-
 static char *
 ngx_http_gateway_route_set_template(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route, ngx_str_t *value)
@@ -423,6 +524,13 @@ ngx_http_gateway_route_set_template(ngx_conf_t *cf,
                            "template \"%V\" in \"gateway_routes\" has an "
                            "escape, which never matches: paths are compared "
                            "when they are decoded", value);
+    }
+
+    if (template->starred) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "template \"%V\" in \"gateway_routes\" has a "
+                           "\"*\" that only matches itself: it is more where "
+                           "a segment begins with it, as in \"/**\"", value);
     }
 
     return ngx_http_gateway_route_set_names(cf, route);
@@ -467,22 +575,6 @@ ngx_http_gateway_route_set_names(ngx_conf_t *cf,
     }
 
     return NGX_CONF_OK;
-}
-
-
-ngx_int_t
-ngx_http_gateway_route_compile_value(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_http_complex_value_t *cv)
-{
-    ngx_http_compile_complex_value_t  ccv;
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = value;
-    ccv.complex_value = cv;
-
-    return ngx_http_compile_complex_value(&ccv);
 }
 
 

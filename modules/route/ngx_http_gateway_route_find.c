@@ -10,12 +10,23 @@
  * configuration can name.  So it belongs to those who share the request's
  * variables, and outlives internal redirects, without a pool cleanup, which
  * would keep the memory of a handshake for as long as its WebSocket lives.
+ *
+ * nginx first counts the bytes of a text with variables and then writes them,
+ * and reading one variable may be what changes another one.  So what variables
+ * tell is kept for as long as a text may be in the making: see "place".
  */
 
 
 #include "ngx_http_gateway_route.h"
 
 
+static ngx_http_gateway_route_state_t *ngx_http_gateway_route_get_state(
+    ngx_http_request_t *r);
+static ngx_http_request_t *ngx_http_gateway_route_owner(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_gateway_route_is_here(ngx_http_request_t *r,
+    ngx_http_gateway_route_place_t *place);
+static void ngx_http_gateway_route_set_here(ngx_http_request_t *r,
+    ngx_http_gateway_route_place_t *place);
 static ngx_http_gateway_route_found_t *ngx_http_gateway_route_look_up(
     ngx_http_request_t *r, ngx_http_gateway_route_block_t *block);
 static ngx_int_t ngx_http_gateway_route_holds(void *data,
@@ -36,16 +47,15 @@ ngx_http_gateway_route_found_t *
 ngx_http_gateway_route_find(ngx_http_request_t *r,
     ngx_http_gateway_route_block_t *block)
 {
-    ngx_http_variable_value_t           *vv;
-    ngx_http_gateway_route_found_t      *found, *all;
-    ngx_http_gateway_route_main_conf_t  *rmcf;
+    ngx_http_gateway_route_found_t  *found;
+    ngx_http_gateway_route_state_t  *state;
 
-    rmcf = ngx_http_get_module_main_conf(r, ngx_http_gateway_route_module);
+    state = ngx_http_gateway_route_get_state(r);
+    if (state == NULL) {
+        return NULL;
+    }
 
-    vv = &r->variables[rmcf->index];
-    all = (ngx_http_gateway_route_found_t *) vv->data;
-
-    for (found = all; found; found = found->next) {
+    for (found = state->last; found; found = found->next) {
         if (found->block == block) {
             return found;
         }
@@ -56,10 +66,67 @@ ngx_http_gateway_route_find(ngx_http_request_t *r,
         return NULL;
     }
 
-    found->next = all;
-    vv->data = (u_char *) found;
+    /* a condition may have made another block look up its own meanwhile */
+
+    found->next = state->last;
+    state->last = found;
 
     return found;
+}
+
+
+static ngx_http_gateway_route_state_t *
+ngx_http_gateway_route_get_state(ngx_http_request_t *r)
+{
+    ngx_http_variable_value_t           *vv;
+    ngx_http_gateway_route_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_get_module_main_conf(r, ngx_http_gateway_route_module);
+
+    vv = &r->variables[rmcf->index];
+
+    if (vv->data == NULL) {
+        vv->data = ngx_pcalloc(r->pool,
+                               sizeof(ngx_http_gateway_route_state_t));
+    }
+
+    return (ngx_http_gateway_route_state_t *) vv->data;
+}
+
+
+/*
+ * The request whose variables these are: subrequests that share them may be
+ * the first to ask.
+ */
+
+static ngx_http_request_t *
+ngx_http_gateway_route_owner(ngx_http_request_t *r)
+{
+    while (r->parent != NULL && r->parent->variables == r->variables) {
+        r = r->parent;
+    }
+
+    return r;
+}
+
+
+static ngx_uint_t
+ngx_http_gateway_route_is_here(ngx_http_request_t *r,
+    ngx_http_gateway_route_place_t *place)
+{
+    return place->request == r
+           && place->loc_conf == r->loc_conf
+           && place->phase == r->phase_handler;
+}
+
+
+static void
+ngx_http_gateway_route_set_here(ngx_http_request_t *r,
+    ngx_http_gateway_route_place_t *place)
+{
+    place->request = r;
+    place->loc_conf = r->loc_conf;
+    place->phase = r->phase_handler;
 }
 
 
@@ -67,8 +134,8 @@ ngx_int_t
 ngx_http_gateway_route_current(ngx_http_request_t *r,
     ngx_http_gateway_route_found_t **found)
 {
-    ngx_http_variable_value_t            *vv;
     ngx_http_gateway_route_block_t      **block;
+    ngx_http_gateway_route_state_t       *state;
     ngx_http_gateway_route_loc_conf_t    *rlcf;
     ngx_http_gateway_route_main_conf_t   *rmcf;
 
@@ -85,24 +152,28 @@ ngx_http_gateway_route_current(ngx_http_request_t *r,
         return (*found == NULL) ? NGX_ERROR : NGX_OK;
     }
 
-    vv = &r->variables[rmcf->index];
-    *found = (ngx_http_gateway_route_found_t *) vv->data;
-
-    if (*found == NULL && rmcf->blocks.nelts == 1) {
+    if (rmcf->blocks.nelts == 1) {
         block = rmcf->blocks.elts;
 
         *found = ngx_http_gateway_route_find(r, block[0]);
         return (*found == NULL) ? NGX_ERROR : NGX_OK;
     }
 
+    state = ngx_http_gateway_route_get_state(r);
+    if (state == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (!ngx_http_gateway_route_is_here(r, &state->place)) {
+        ngx_http_gateway_route_set_here(r, &state->place);
+        state->told = state->last;
+    }
+
+    *found = state->told;
+
     return NGX_OK;
 }
 
-
-/*
- * A subrequest that shares its parent's variables may be the first to ask;
- * the answer is the parent's.
- */
 
 static ngx_http_gateway_route_found_t *
 ngx_http_gateway_route_look_up(ngx_http_request_t *r,
@@ -114,9 +185,7 @@ ngx_http_gateway_route_look_up(ngx_http_request_t *r,
     ngx_http_gateway_route_lookup_t   lookup;
     ngx_http_gateway_route_result_t   result;
 
-    while (r->parent != NULL && r->parent->variables == r->variables) {
-        r = r->parent;
-    }
+    r = ngx_http_gateway_route_owner(r);
 
     size = offsetof(ngx_http_gateway_route_found_t, captures)
            + block->captures * sizeof(ngx_str_t);
@@ -253,8 +322,7 @@ ngx_http_gateway_route_has_header(ngx_http_request_t *r,
             i = 0;
         }
 
-        if (h[i].hash == condition->hash
-            && h[i].key.len == condition->name.len
+        if (h[i].key.len == condition->name.len
             && h[i].value.len == condition->value.len
             && ngx_strncasecmp(h[i].key.data, condition->name.data,
                                condition->name.len)
@@ -282,6 +350,8 @@ ngx_http_gateway_route_choose(ngx_http_request_t *r,
         return NGX_OK;
     }
 
+    r = ngx_http_gateway_route_owner(r);
+
     route = found->route;
     side = 0;
 
@@ -300,6 +370,20 @@ ngx_http_gateway_route_choose(ngx_http_request_t *r,
     found->chosen = 1;
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_gateway_route_is_chosen(ngx_http_request_t *r,
+    ngx_http_gateway_route_found_t *found)
+{
+    if (found->chosen) {
+        return !ngx_http_gateway_route_is_here(r, &found->asked);
+    }
+
+    ngx_http_gateway_route_set_here(r, &found->asked);
+
+    return 0;
 }
 
 

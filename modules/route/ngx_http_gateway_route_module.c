@@ -26,6 +26,8 @@ static ngx_int_t ngx_http_gateway_route_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 
 static ngx_int_t ngx_http_gateway_route_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_gateway_route_init_block(ngx_conf_t *cf,
+    ngx_http_gateway_route_block_t *block);
 static ngx_int_t ngx_http_gateway_route_init_check(ngx_conf_t *cf,
     ngx_http_gateway_route_main_conf_t *rmcf,
     ngx_http_gateway_route_check_t *check);
@@ -243,10 +245,19 @@ ngx_http_gateway_route_init(ngx_conf_t *cf)
     ngx_http_handler_pt                  *h;
     ngx_http_core_main_conf_t            *cmcf;
     ngx_http_gateway_route_check_t      **check;
+    ngx_http_gateway_route_block_t      **block;
     ngx_http_gateway_route_main_conf_t   *rmcf;
 
     rmcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_gateway_route_module);
+
+    block = rmcf->blocks.elts;
+
+    for (i = 0; i < rmcf->blocks.nelts; i++) {
+        if (ngx_http_gateway_route_init_block(cf, block[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
 
     if (rmcf->checks.nelts == 0) {
         return NGX_OK;
@@ -276,6 +287,25 @@ ngx_http_gateway_route_init(ngx_conf_t *cf)
     ngx_http_top_body_filter = ngx_http_gateway_route_body_filter;
 
     return NGX_OK;
+}
+
+
+/* a map that follows would take the variable over without a word */
+
+static ngx_int_t
+ngx_http_gateway_route_init_block(ngx_conf_t *cf,
+    ngx_http_gateway_route_block_t *block)
+{
+    if (!ngx_http_gateway_route_is_taken(cf, &block->name)) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "invalid variable \"$%V\" in \"gateway_routes\", another "
+                  "directive defines it, too in %V:%ui",
+                  &block->name, &block->file, block->line);
+
+    return NGX_ERROR;
 }
 
 

@@ -216,16 +216,14 @@ ngx_http_gateway_route_set_header(ngx_conf_t *cf,
     }
 
     if (ngx_http_gateway_route_split_pair(value, condition) != NGX_OK
-        || !ngx_http_gateway_route_is_token(condition->name.data,
-                                            condition->name.len))
+        || !ngx_http_gateway_is_token(condition->name.data,
+                                      condition->name.len))
     {
-        return "it must be \"header=NAME:VALUE\"";
+        return "it must be \"header=NAME:VALUE\" without variables";
     }
 
     ngx_strlow(condition->name.data, condition->name.data,
                condition->name.len);
-
-    condition->hash = ngx_hash_key(condition->name.data, condition->name.len);
 
     return NGX_CONF_OK;
 }
@@ -244,7 +242,7 @@ ngx_http_gateway_route_set_query(ngx_conf_t *cf,
     }
 
     if (ngx_http_gateway_route_split_pair(value, condition) != NGX_OK) {
-        return "it must be \"query=NAME:VALUE\"";
+        return "it must be \"query=NAME:VALUE\" without variables";
     }
 
     return NGX_CONF_OK;
@@ -295,7 +293,7 @@ ngx_http_gateway_route_condition(ngx_conf_t *cf,
 }
 
 
-/* NAME:VALUE, neither of which is empty */
+/* NAME:VALUE, neither of which is empty; "$" would look like a variable */
 
 static ngx_int_t
 ngx_http_gateway_route_split_pair(ngx_str_t *value,
@@ -306,7 +304,9 @@ ngx_http_gateway_route_split_pair(ngx_str_t *value,
     last = value->data + value->len;
     colon = ngx_strlchr(value->data, last, ':');
 
-    if (colon == NULL || colon == value->data || colon + 1 == last) {
+    if (colon == NULL || colon == value->data || colon + 1 == last
+        || ngx_http_script_variables_count(value) != 0)
+    {
         return NGX_ERROR;
     }
 
@@ -472,7 +472,7 @@ ngx_http_gateway_route_set_side(ngx_conf_t *cf,
         }
     }
 
-    if (ngx_http_gateway_route_compile_value(cf, &name, &side->value)
+    if (ngx_http_gateway_compile_value(cf, &name, &side->value)
         != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -541,14 +541,18 @@ ngx_http_gateway_route_check_sides(ngx_conf_t *cf,
     weights = 0;
     rests = 0;
 
-    for (i = 0; i < route->nsides; i++) {
+    /* a parameter that is misspelt rather follows a value */
+
+    for (i = route->nsides; i-- > 0; /* void */ ) {
 
         if (side[i].weight == NGX_CONF_UNSET_UINT) {
             return ngx_http_gateway_route_invalid(cf, "value",
                          &side[i].value.value,
                          "several values must be \"VALUE=WEIGHT\" each, with "
                          "a number from 0 to 1000000, a variable, or \"*\" "
-                         "for the rest of 100");
+                         "for the rest of 100; what is no value begins with "
+                         "\"if=\", \"host=\", \"header=\", \"query=\" or "
+                         "\"sticky=\"");
         }
 
         weights |= side[i].weight || side[i].weight_value != NULL;
@@ -596,7 +600,7 @@ ngx_http_gateway_route_check_only_side(ngx_conf_t *cf,
     value.len = side->weight_value->value.data + side->weight_value->value.len
                 - value.data;
 
-    return ngx_http_gateway_route_compile_value(cf, &value, &side->value)
+    return ngx_http_gateway_compile_value(cf, &value, &side->value)
            == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
@@ -613,7 +617,7 @@ ngx_http_gateway_route_create_value(ngx_conf_t *cf, ngx_str_t *value)
         return NULL;
     }
 
-    if (ngx_http_gateway_route_compile_value(cf, value, cv) != NGX_OK) {
+    if (ngx_http_gateway_compile_value(cf, value, cv) != NGX_OK) {
         return NULL;
     }
 

@@ -24,6 +24,22 @@
 #define NGX_HTTP_GATEWAY_ROUTE_MAX_COMPARED  512
 
 
+/* a regex, with all segments before it */
+
+typedef struct {
+    ngx_str_node_t                        sn;
+    ngx_uint_t                            rank;
+} ngx_http_gateway_route_place_node_t;
+
+
+typedef struct {
+    ngx_rbtree_t                          rbtree;
+    ngx_rbtree_node_t                     sentinel;
+    ngx_uint_t                            n;
+    ngx_pool_t                           *pool;
+} ngx_http_gateway_route_places_t;
+
+
 typedef struct {
     uint64_t                              get;
     uint64_t                              head;
@@ -36,6 +52,15 @@ typedef struct {
 } ngx_http_gateway_route_order_t;
 
 
+static ngx_int_t ngx_http_gateway_route_rank(
+    ngx_http_gateway_route_entry_t **entries, ngx_uint_t n,
+    ngx_pool_t *temp_pool);
+static ngx_int_t ngx_http_gateway_route_rank_segment(
+    ngx_http_gateway_route_places_t *places,
+    ngx_http_gateway_route_template_t *t, ngx_uint_t n);
+static ngx_int_t ngx_http_gateway_route_place(
+    ngx_http_gateway_route_template_t *t, ngx_uint_t n, ngx_pool_t *pool,
+    ngx_str_t *place);
 static int ngx_libc_cdecl ngx_http_gateway_route_cmp_precedence(
     const void *one, const void *two);
 static int ngx_libc_cdecl ngx_http_gateway_route_cmp_alike(const void *one,
@@ -85,6 +110,10 @@ ngx_http_gateway_route_order(ngx_http_gateway_route_entry_t **entries,
     order.head = head;
     order.log = log;
 
+    if (ngx_http_gateway_route_rank(entries, n, temp_pool) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     ngx_qsort(entries, n, sizeof(ngx_http_gateway_route_entry_t *),
               ngx_http_gateway_route_cmp_precedence);
 
@@ -122,6 +151,129 @@ ngx_http_gateway_route_order(ngx_http_gateway_route_entry_t **entries,
     for (i = 0; i < n; i++) {
         entries[i]->order = i;
     }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Of two regexes that follow the same segments, that one comes first which was
+ * written first there; what else a table has makes no difference.
+ */
+
+static ngx_int_t
+ngx_http_gateway_route_rank(ngx_http_gateway_route_entry_t **entries,
+    ngx_uint_t n, ngx_pool_t *temp_pool)
+{
+    ngx_uint_t                          i, k;
+    ngx_http_gateway_route_places_t     places;
+    ngx_http_gateway_route_template_t  *t;
+
+    places.n = 0;
+    places.pool = temp_pool;
+
+    ngx_rbtree_init(&places.rbtree, &places.sentinel,
+                    ngx_str_rbtree_insert_value);
+
+    for (i = 0; i < n; i++) {
+        t = &entries[i]->template;
+
+        for (k = 0; k < t->nsegments; k++) {
+
+            if (t->segments[k].kind == NGX_HTTP_GATEWAY_ROUTE_REGEX
+                && ngx_http_gateway_route_rank_segment(&places, t, k)
+                   != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_route_rank_segment(ngx_http_gateway_route_places_t *places,
+    ngx_http_gateway_route_template_t *t, ngx_uint_t n)
+{
+    uint32_t                              hash;
+    ngx_str_t                             text;
+    ngx_http_gateway_route_place_node_t  *node;
+
+    if (ngx_http_gateway_route_place(t, n, places->pool, &text) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    hash = ngx_murmur_hash2(text.data, text.len);
+
+    node = (ngx_http_gateway_route_place_node_t *)
+               ngx_str_rbtree_lookup(&places->rbtree, &text, hash);
+
+    if (node == NULL) {
+        node = ngx_palloc(places->pool,
+                          sizeof(ngx_http_gateway_route_place_node_t));
+        if (node == NULL) {
+            return NGX_ERROR;
+        }
+
+        node->sn.node.key = hash;
+        node->sn.str = text;
+        node->rank = places->n++;
+
+        ngx_rbtree_insert(&places->rbtree, &node->sn.node);
+    }
+
+    t->segments[n].rank = node->rank;
+
+    return NGX_OK;
+}
+
+
+/* What two templates have in common up to segment "n", without the names */
+
+static ngx_int_t
+ngx_http_gateway_route_place(ngx_http_gateway_route_template_t *t,
+    ngx_uint_t n, ngx_pool_t *pool, ngx_str_t *place)
+{
+    size_t                             len;
+    u_char                            *p;
+    ngx_uint_t                         i;
+    ngx_http_gateway_route_segment_t  *s;
+
+    s = t->segments;
+    len = 0;
+
+    for (i = 0; i <= n; i++) {
+        len += sizeof("/:()") + NGX_INT32_LEN + s[i].text.len;
+    }
+
+    p = ngx_pnalloc(pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    place->data = p;
+
+    for (i = 0; i <= n; i++) {
+
+        switch (s[i].kind) {
+
+        case NGX_HTTP_GATEWAY_ROUTE_LITERAL:
+            p = ngx_sprintf(p, "/%V", &s[i].text);
+            break;
+
+        case NGX_HTTP_GATEWAY_ROUTE_REGEX:
+            p = ngx_sprintf(p, "/:(%uD)", s[i].regex);
+            break;
+
+        default: /* NGX_HTTP_GATEWAY_ROUTE_PARAM */
+            p = ngx_cpymem(p, "/:", 2);
+            break;
+        }
+    }
+
+    place->len = p - place->data;
 
     return NGX_OK;
 }
@@ -207,7 +359,7 @@ ngx_http_gateway_route_cmp_segments(ngx_http_gateway_route_segment_t *one,
         return ngx_http_gateway_route_cmp_texts(&one->text, &two->text);
 
     case NGX_HTTP_GATEWAY_ROUTE_REGEX:
-        return (ngx_int_t) one->regex - (ngx_int_t) two->regex;
+        return (ngx_int_t) one->rank - (ngx_int_t) two->rank;
 
     default:
         return 0;

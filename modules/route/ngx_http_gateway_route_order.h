@@ -25,9 +25,9 @@
 #pragma GCC visibility push(hidden)
 
 /*
- * Sorts "n" lines, which have their masks and their place of writing in
- * "order", by precedence, and sets "order" to that.  The bit "head" is added
- * to masks with the bit "get" where HEAD follows GET.
+ * Sorts "n" lines, which come in the order of writing, and have their masks and
+ * that order in "order", by precedence, and sets "order" to that.  The bit
+ * "head" is added to masks with the bit "get" where HEAD follows GET.
  *
  * Returns NGX_OK, having logged a warning for each line that never matches; or
  * NGX_ERROR when a line is there twice, which is logged, or when there is no

@@ -5,8 +5,8 @@
 
 
 /*
- * The regexes of a table of routes: each text once, in the order in which
- * texts were written first, compiled so that it has to match all of a segment.
+ * The regexes of a table of routes: each text once, compiled so that it has to
+ * match all of a segment.
  *
  * Needs nginx's core, but not its HTTP.
  */

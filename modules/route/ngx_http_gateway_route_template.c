@@ -25,6 +25,7 @@ typedef struct {
     ngx_uint_t                          n;
     ngx_uint_t                          ncaptures;
     ngx_uint_t                          escaped;
+    ngx_uint_t                          starred;
 
     ngx_http_gateway_route_segment_t
         segments[NGX_HTTP_GATEWAY_ROUTE_MAX_SEGMENTS];
@@ -67,6 +68,7 @@ ngx_http_gateway_route_template(ngx_pool_t *pool, ngx_str_t *text,
     in.n = 0;
     in.ncaptures = 0;
     in.escaped = 0;
+    in.starred = 0;
 
     if (text->len == 0 || text->data[0] != '/') {
         *why = in.why;
@@ -103,6 +105,7 @@ ngx_http_gateway_route_template(ngx_pool_t *pool, ngx_str_t *text,
     t->nsegments = in.n;
     t->ncaptures = in.ncaptures;
     t->escaped = in.escaped;
+    t->starred = in.starred;
 
     return NGX_OK;
 }
@@ -162,6 +165,10 @@ ngx_http_gateway_route_read_literal(ngx_http_gateway_route_reader_t *in,
 
         if (ngx_http_gateway_route_is_escape(p, in->last)) {
             in->escaped = 1;
+        }
+
+        if (*p == '*') {
+            in->starred = 1;
         }
     }
 

@@ -38,6 +38,8 @@ typedef struct {
     uint32_t                             kind;
     uint32_t                             regex;    /* number in the table, set
                                                       by its compilation */
+    ngx_uint_t                           rank;     /* of a regex among those at
+                                                      this place, likewise */
     ngx_str_t                            text;     /* part of the template's:
                                                       the regex without its
                                                       parentheses, the segment
@@ -56,6 +58,7 @@ typedef struct {
     ngx_uint_t                           ncaptures;
 
     unsigned                             escaped:1;  /* %HH in a literal */
+    unsigned                             starred:1;  /* "*" in a literal */
 } ngx_http_gateway_route_template_t;
 
 

@@ -7,7 +7,8 @@
 /*
  * Owns the variables: of the blocks, of captures, and those that logs want.
  * All but the blocks' own tell of the block that is current, which may become
- * another one, and are therefore not cached.
+ * another one, and are therefore not cached by nginx; how long they hold is
+ * up to what was found.
  */
 
 
@@ -33,6 +34,8 @@ static ngx_int_t ngx_http_gateway_route_add_state(ngx_conf_t *cf);
 static ngx_int_t ngx_http_gateway_route_captured(ngx_http_request_t *r,
     ngx_uint_t name, ngx_str_t *value);
 static u_char *ngx_http_gateway_route_escape(u_char *dst, ngx_str_t *value);
+static ngx_http_variable_t *ngx_http_gateway_route_add_own(ngx_conf_t *cf,
+    ngx_str_t *name, ngx_uint_t flags);
 static ngx_int_t ngx_http_gateway_route_add_path(ngx_conf_t *cf,
     ngx_str_t *prefix, ngx_str_t *name, ngx_http_get_variable_pt get,
     ngx_uint_t index);
@@ -94,6 +97,40 @@ ngx_http_gateway_route_add_block(ngx_conf_t *cf,
 }
 
 
+ngx_uint_t
+ngx_http_gateway_route_is_taken(ngx_conf_t *cf, ngx_str_t *name)
+{
+    ngx_uint_t                  i;
+    ngx_hash_key_t             *key;
+    ngx_http_variable_t        *var;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    key = cmcf->variables_keys->keys.elts;
+
+    for (i = 0; i < cmcf->variables_keys->keys.nelts; i++) {
+
+        if (key[i].key.len != name->len
+            || ngx_strncasecmp(key[i].key.data, name->data, name->len) != 0)
+        {
+            continue;
+        }
+
+        var = key[i].value;
+
+        /* what can not be changed nginx refuses itself */
+
+        return (var->flags & NGX_HTTP_VAR_CHANGEABLE)
+               && !(var->flags & NGX_HTTP_VAR_WEAK)
+               && var->get_handler != NULL
+               && var->get_handler != ngx_http_gateway_route_variable;
+    }
+
+    return 0;
+}
+
+
 static ngx_int_t
 ngx_http_gateway_route_add_state(ngx_conf_t *cf)
 {
@@ -107,8 +144,8 @@ ngx_http_gateway_route_add_state(ngx_conf_t *cf)
         return NGX_OK;
     }
 
-    var = ngx_http_add_variable(cf, &ngx_http_gateway_route_state,
-                                NGX_HTTP_VAR_NOHASH);
+    var = ngx_http_gateway_route_add_own(cf, &ngx_http_gateway_route_state,
+                                         NGX_HTTP_VAR_NOHASH);
     if (var == NULL) {
         return NGX_ERROR;
     }
@@ -170,6 +207,28 @@ ngx_http_gateway_route_add_capture(ngx_conf_t *cf, ngx_str_t *name,
 }
 
 
+/* A variable that nobody else may define: what is there already may change. */
+
+static ngx_http_variable_t *
+ngx_http_gateway_route_add_own(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_uint_t flags)
+{
+    ngx_http_variable_t  *var;
+
+    var = ngx_http_add_variable(cf, name, flags);
+
+    if (var == NULL || !(var->flags & NGX_HTTP_VAR_CHANGEABLE)) {
+        return var;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid variable \"$%V\" in \"gateway_routes\", "
+                       "another directive defines it, too", name);
+
+    return NULL;
+}
+
+
 static ngx_int_t
 ngx_http_gateway_route_add_path(ngx_conf_t *cf, ngx_str_t *prefix,
     ngx_str_t *name, ngx_http_get_variable_pt get, ngx_uint_t index)
@@ -189,7 +248,7 @@ ngx_http_gateway_route_add_path(ngx_conf_t *cf, ngx_str_t *prefix,
 
     /* their long names would not fit into the buckets of nginx's hash */
 
-    var = ngx_http_add_variable(cf, &full,
+    var = ngx_http_gateway_route_add_own(cf, &full,
                                 NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_NOHASH);
     if (var == NULL) {
         return NGX_ERROR;
@@ -264,7 +323,7 @@ ngx_http_gateway_route_variable_value(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (found == NULL || !found->chosen) {
+    if (found == NULL || !ngx_http_gateway_route_is_chosen(r, found)) {
         v->not_found = 1;
         return NGX_OK;
     }
@@ -288,7 +347,10 @@ ngx_http_gateway_route_variable_split(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (found == NULL || !found->split) {
+    if (found == NULL
+        || !ngx_http_gateway_route_is_chosen(r, found)
+        || !found->split)
+    {
         v->not_found = 1;
         return NGX_OK;
     }

@@ -18,6 +18,7 @@
 #include "../common/ngx_http_gateway_problem.h"
 #include "../common/ngx_http_gateway_rate.h"
 #include "../common/ngx_http_gateway_set.h"
+#include "../common/ngx_http_gateway_token.h"
 #include "../common/ngx_http_gateway_variable.h"
 
 #include "ngx_http_gateway_websocket_deflate.h"
@@ -265,11 +266,6 @@ ngx_uint_t ngx_http_gateway_websocket_is_json(u_char *data, size_t len,
 ngx_int_t ngx_http_gateway_websocket_pointer(ngx_conf_t *cf,
     ngx_http_gateway_json_pointer_t *pointer, ngx_str_t *value);
 
-/* Compiles a value that may have variables. */
-
-char *ngx_http_gateway_websocket_compile(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_http_complex_value_t *complex);
-
 char *ngx_http_gateway_websocket_set_reply(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_gateway_websocket_set_send(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -393,11 +389,20 @@ ngx_int_t ngx_http_gateway_websocket_check_value(ngx_http_request_t *r,
 
 /*
  * Adds a field, which is not copied, to what the client is answered.  Returns
- * NGX_OK, or NGX_ERROR when there is no memory.
+ * it, or NULL when there is no memory.
  */
 
-ngx_int_t ngx_http_gateway_websocket_add_field(ngx_http_request_t *r,
+ngx_table_elt_t *ngx_http_gateway_websocket_add_field(ngx_http_request_t *r,
     char *name, char *value);
+
+/*
+ * Sets "body" to the request's body as one string, which is empty when there
+ * is none, in the request's memory.  Returns NGX_OK, or the status to answer
+ * with: 413 when it is larger than a message may be.
+ */
+
+ngx_int_t ngx_http_gateway_websocket_body(ngx_http_request_t *r,
+    ngx_str_t *body);
 
 /* Tells whether a list of tokens has "token", ignoring case. */
 

@@ -167,7 +167,11 @@ ngx_http_gateway_websocket_set_variable(ngx_conf_t *cf,
     wlcf->ssl = 1;
 #endif
 
-    return ngx_http_gateway_websocket_compile(cf, url, wlcf->url);
+    if (ngx_http_gateway_compile_value(cf, url, wlcf->url) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 

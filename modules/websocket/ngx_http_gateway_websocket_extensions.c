@@ -20,6 +20,8 @@
 
 #include "ngx_http_gateway_websocket_deflate.h"
 
+#include "../common/ngx_http_gateway_token.h"
+
 
 #define NGX_HTTP_GATEWAY_WEBSOCKET_SERVER_NO_TAKEOVER  0x01
 #define NGX_HTTP_GATEWAY_WEBSOCKET_CLIENT_NO_TAKEOVER  0x02
@@ -90,26 +92,6 @@ static ngx_http_gateway_websocket_param_t
       NGX_HTTP_GATEWAY_WEBSOCKET_CLIENT_BITS },
     { ngx_null_string, 0 }
 };
-
-/* "tchar" of RFC 9110, section 5.6.2 */
-
-static uint32_t  ngx_http_gateway_websocket_tchar[] = {
-    0x00000000,
-
-                /* ?>=< ;:98 7654 3210  /.-, +*)( '&%$ #"!  */
-    0x03ff6cfa, /* 0000 0011 1111 1111  0110 1100 1111 1010 */
-
-                /* _^]\ [ZYX WVUT SRQP  ONML KJIH GFED CBA@ */
-    0xc7fffffe, /* 1100 0111 1111 1111  1111 1111 1111 1110 */
-
-                /*  ~}| {zyx wvut srqp  onml kjih gfed cba` */
-    0x57ffffff, /* 0101 0111 1111 1111  1111 1111 1111 1111 */
-
-    0x00000000, 0x00000000, 0x00000000, 0x00000000
-};
-
-#define ngx_http_gateway_websocket_is_tchar(c)                                \
-    (ngx_http_gateway_websocket_tchar[(c) >> 5] & (1U << ((c) & 0x1f)))
 
 
 ngx_int_t
@@ -589,7 +571,7 @@ ngx_http_gateway_websocket_param_value(u_char *p, u_char *last,
             c = *p;
         }
 
-        if (!ngx_http_gateway_websocket_is_tchar(c)) {
+        if (!ngx_http_gateway_is_tchar(c)) {
 
             if (quoted) {
                 return NULL;
@@ -666,7 +648,7 @@ ngx_http_gateway_websocket_param_set(
 static u_char *
 ngx_http_gateway_websocket_skip_token(u_char *p, u_char *last)
 {
-    while (p < last && ngx_http_gateway_websocket_is_tchar(*p)) {
+    while (p < last && ngx_http_gateway_is_tchar(*p)) {
         p++;
     }
 

@@ -21,7 +21,6 @@ static ngx_uint_t ngx_http_gateway_websocket_is_origin(
     ngx_http_gateway_websocket_origin_t *origin, ngx_str_t *value);
 static ngx_int_t ngx_http_gateway_websocket_parse_time(ngx_str_t *value,
     uint64_t *ms);
-static ngx_uint_t ngx_http_gateway_websocket_is_token(ngx_str_t *token);
 
 
 void
@@ -149,7 +148,7 @@ ngx_http_gateway_websocket_check_version(ngx_http_request_t *r)
     }
 
     if (ngx_http_gateway_websocket_add_field(r, "Sec-WebSocket-Version", "13")
-        != NGX_OK)
+        == NULL)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -166,9 +165,9 @@ ngx_http_gateway_websocket_upgrade_required(ngx_http_request_t *r,
     /* "upgrade" beside core's own Connection, RFC 9110, section 7.8 */
 
     if (ngx_http_gateway_websocket_add_field(r, "Upgrade", "websocket")
-        != NGX_OK
+        == NULL
         || ngx_http_gateway_websocket_add_field(r, "Connection", "upgrade")
-           != NGX_OK)
+           == NULL)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -179,7 +178,7 @@ ngx_http_gateway_websocket_upgrade_required(ngx_http_request_t *r,
 }
 
 
-ngx_int_t
+ngx_table_elt_t *
 ngx_http_gateway_websocket_add_field(ngx_http_request_t *r, char *name,
     char *value)
 {
@@ -187,7 +186,7 @@ ngx_http_gateway_websocket_add_field(ngx_http_request_t *r, char *name,
 
     h = ngx_http_gateway_push_header(&r->headers_out.headers);
     if (h == NULL) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     h->key.len = ngx_strlen(name);
@@ -195,7 +194,7 @@ ngx_http_gateway_websocket_add_field(ngx_http_request_t *r, char *name,
     h->value.len = ngx_strlen(value);
     h->value.data = (u_char *) value;
 
-    return NGX_OK;
+    return h;
 }
 
 
@@ -521,27 +520,8 @@ ngx_http_gateway_websocket_next_token(ngx_str_t *list, ngx_str_t *token)
 
     token->len = end - token->data;
 
-    return ngx_http_gateway_websocket_is_token(token) ? NGX_OK : NGX_ERROR;
-}
-
-
-static ngx_uint_t
-ngx_http_gateway_websocket_is_token(ngx_str_t *token)
-{
-    u_char      ch;
-    ngx_uint_t  i;
-
-    for (i = 0; i < token->len; i++) {
-        ch = token->data[i];
-
-        if (ch <= 0x20 || ch >= 0x7f
-            || ngx_strchr("()<>@,;:\\\"/[]?={}", ch) != NULL)
-        {
-            return 0;
-        }
-    }
-
-    return token->len > 0;
+    return ngx_http_gateway_is_token(token->data, token->len) ? NGX_OK
+                                                              : NGX_ERROR;
 }
 
 

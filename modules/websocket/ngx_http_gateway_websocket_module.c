@@ -56,6 +56,10 @@ static ngx_conf_bitmask_t  ngx_http_gateway_websocket_ssl_protocols[] = {
 #endif
 
 
+static ngx_http_gateway_set_bounds_t  ngx_http_gateway_websocket_count_bounds =
+    { 1, 1000, "a number from 1 to 1000" };
+
+
 static ngx_command_t  ngx_http_gateway_websocket_commands[] = {
 
     { ngx_string("gateway_websocket_guard"),
@@ -130,10 +134,10 @@ static ngx_command_t  ngx_http_gateway_websocket_commands[] = {
 
     { ngx_string("gateway_websocket_concurrency"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_gateway_websocket_set_count,
+      ngx_http_gateway_set_number,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_gateway_websocket_loc_conf_t, concurrency),
-      NULL },
+      &ngx_http_gateway_websocket_count_bounds },
 
     { ngx_string("gateway_websocket_on_error"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
@@ -144,10 +148,10 @@ static ngx_command_t  ngx_http_gateway_websocket_commands[] = {
 
     { ngx_string("gateway_websocket_max_queue"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_gateway_websocket_set_count,
+      ngx_http_gateway_set_number,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_gateway_websocket_loc_conf_t, max_queue),
-      NULL },
+      &ngx_http_gateway_websocket_count_bounds },
 
     { ngx_string("gateway_websocket_push"),
       NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_HTTP_LMT_CONF|NGX_CONF_TAKE12,

@@ -210,24 +210,13 @@ ngx_http_gateway_websocket_set_send(ngx_conf_t *cf, ngx_command_t *cmd,
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_gateway_websocket_compile(cf, &value[1], wlcf->send_value);
-}
+    if (ngx_http_gateway_compile_value(cf, &value[1], wlcf->send_value)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
 
-
-char *
-ngx_http_gateway_websocket_compile(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_http_complex_value_t *complex)
-{
-    ngx_http_compile_complex_value_t  ccv;
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = value;
-    ccv.complex_value = complex;
-
-    return (ngx_http_compile_complex_value(&ccv) == NGX_OK) ? NGX_CONF_OK
-                                                            : NGX_CONF_ERROR;
+    return NGX_CONF_OK;
 }
 
 
@@ -315,7 +304,13 @@ ngx_http_gateway_websocket_set_field(ngx_conf_t *cf, ngx_command_t *cmd,
 
     field->name = value[1];
 
-    return ngx_http_gateway_websocket_compile(cf, &value[2], &field->value);
+    if (ngx_http_gateway_compile_value(cf, &value[2], &field->value)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 

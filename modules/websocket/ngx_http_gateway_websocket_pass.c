@@ -26,8 +26,6 @@ static ngx_int_t ngx_http_gateway_websocket_pass_begin(
     ngx_http_gateway_websocket_pass_t *pass);
 static ngx_int_t ngx_http_gateway_websocket_pass_message(
     ngx_http_gateway_websocket_pass_t *pass);
-static ngx_int_t ngx_http_gateway_websocket_pass_collect(
-    ngx_http_gateway_websocket_pass_t *pass);
 static ngx_uint_t ngx_http_gateway_websocket_pass_is_text(
     ngx_http_gateway_websocket_pass_t *pass);
 static ngx_int_t ngx_http_gateway_websocket_filter_init(void *data);
@@ -315,11 +313,13 @@ ngx_http_gateway_websocket_pass_message(
         pass->has_message = 1;
 
     } else {
-        rc = ngx_http_gateway_websocket_pass_collect(pass);
+        rc = ngx_http_gateway_websocket_body(pass->request, &pass->message);
 
         if (rc != NGX_OK) {
             return rc;
         }
+
+        pass->has_message = (pass->message.len != 0);
     }
 
     if (pass->message.len > pass->conf->max_message) {
@@ -337,20 +337,38 @@ ngx_http_gateway_websocket_pass_message(
 }
 
 
-static ngx_int_t
-ngx_http_gateway_websocket_pass_collect(
-    ngx_http_gateway_websocket_pass_t *pass)
+ngx_int_t
+ngx_http_gateway_websocket_body(ngx_http_request_t *r, ngx_str_t *body)
 {
-    off_t                size;
-    u_char              *p;
-    ssize_t              n;
-    ngx_buf_t           *b;
-    ngx_chain_t         *cl;
-    ngx_http_request_t  *r;
+    off_t                                   size;
+    u_char                                 *p;
+    ssize_t                                 n;
+    ngx_buf_t                              *b;
+    ngx_chain_t                            *cl;
+    ngx_http_gateway_websocket_loc_conf_t  *wlcf;
 
-    r = pass->request;
+    ngx_str_null(body);
 
-    if (r->request_body == NULL || r->request_body->bufs == NULL) {
+    if (r->request_body == NULL) {
+        return NGX_OK;
+    }
+
+    size = 0;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        size += ngx_buf_size(cl->buf);
+    }
+
+    wlcf = ngx_http_get_module_loc_conf(r, ngx_http_gateway_websocket_module);
+
+    if (size > (off_t) wlcf->max_message) {
+        return ngx_http_gateway_websocket_refuse(r,
+                             NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                             "The request body is larger than a message may "
+                             "be.");
+    }
+
+    if (size == 0) {
         return NGX_OK;
     }
 
@@ -358,39 +376,21 @@ ngx_http_gateway_websocket_pass_collect(
     b = cl->buf;
 
     if (cl->next == NULL && !b->in_file) {
-        pass->message.data = b->pos;
-        pass->message.len = b->last - b->pos;
-        pass->has_message = (pass->message.len != 0);
+        body->data = b->pos;
+        body->len = b->last - b->pos;
 
         return NGX_OK;
     }
-
-    size = 0;
-
-    for ( /* void */ ; cl; cl = cl->next) {
-        size += ngx_buf_size(cl->buf);
-    }
-
-    if (size > (off_t) pass->conf->max_message) {
-        pass->message.len = pass->conf->max_message + 1;
-        return NGX_OK;
-    }
-
-    if (size == 0) {
-        return NGX_OK;
-    }
-
-    pass->has_message = 1;
 
     p = ngx_pnalloc(r->pool, (size_t) size);
     if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    pass->message.data = p;
-    pass->message.len = (size_t) size;
+    body->data = p;
+    body->len = (size_t) size;
 
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+    for ( /* void */ ; cl; cl = cl->next) {
         b = cl->buf;
 
         if (!b->in_file) {

@@ -430,7 +430,7 @@ ngx_http_gateway_websocket_push_message(ngx_http_request_t *r,
     ngx_str_t                               type;
     ngx_http_gateway_websocket_loc_conf_t  *wlcf;
 
-    rc = ngx_http_gateway_websocket_push_collect(r, &question->data);
+    rc = ngx_http_gateway_websocket_body(r, &question->data);
 
     if (rc != NGX_OK) {
         return rc;
@@ -493,86 +493,6 @@ ngx_http_gateway_websocket_push_close(ngx_http_request_t *r,
         return ngx_http_gateway_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
                              "Gateway-Close has to be a code that may be "
                              "sent, and a reason of 123 bytes at most.");
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_gateway_websocket_push_collect(ngx_http_request_t *r,
-    ngx_str_t *body)
-{
-    off_t                                   size;
-    u_char                                 *p;
-    ssize_t                                 n;
-    ngx_buf_t                              *b;
-    ngx_chain_t                            *cl;
-    ngx_http_gateway_websocket_loc_conf_t  *wlcf;
-
-    ngx_str_null(body);
-
-    if (r->request_body == NULL) {
-        return NGX_OK;
-    }
-
-    size = 0;
-
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        size += ngx_buf_size(cl->buf);
-    }
-
-    wlcf = ngx_http_get_module_loc_conf(r, ngx_http_gateway_websocket_module);
-
-    if (size > (off_t) wlcf->max_message) {
-        return ngx_http_gateway_websocket_refuse(r,
-                             NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-                             "The request body is larger than a message may "
-                             "be.");
-    }
-
-    if (size == 0) {
-        return NGX_OK;
-    }
-
-    cl = r->request_body->bufs;
-    b = cl->buf;
-
-    if (cl->next == NULL && !b->in_file) {
-        body->data = b->pos;
-        body->len = b->last - b->pos;
-
-        return NGX_OK;
-    }
-
-    p = ngx_pnalloc(r->pool, (size_t) size);
-    if (p == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    body->data = p;
-    body->len = (size_t) size;
-
-    for ( /* void */ ; cl; cl = cl->next) {
-        b = cl->buf;
-
-        if (!b->in_file) {
-
-            if (b->last != b->pos) {
-                p = ngx_cpymem(p, b->pos, b->last - b->pos);
-            }
-
-            continue;
-        }
-
-        size = b->file_last - b->file_pos;
-        n = ngx_read_file(b->file, p, (size_t) size, b->file_pos);
-
-        if (n != (ssize_t) size) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        p += n;
     }
 
     return NGX_OK;

@@ -410,11 +410,6 @@ void ngx_http_gateway_websocket_push_member(
 
 /* ngx_http_gateway_websocket_push.c */
 
-/* The request's body as one string.  Returns NGX_OK, or a status. */
-
-ngx_int_t ngx_http_gateway_websocket_push_collect(ngx_http_request_t *r,
-    ngx_str_t *body);
-
 /* Sends an answer.  Returns what the request is to be finalized with. */
 
 ngx_int_t ngx_http_gateway_websocket_push_send(ngx_http_request_t *r,

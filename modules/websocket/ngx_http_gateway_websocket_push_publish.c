@@ -87,7 +87,7 @@ ngx_http_gateway_websocket_publish_items(
 
     r = publish->request;
 
-    rc = ngx_http_gateway_websocket_push_collect(r, &body);
+    rc = ngx_http_gateway_websocket_body(r, &body);
 
     if (rc != NGX_OK) {
         return rc;

@@ -28,8 +28,6 @@ static ngx_int_t ngx_http_gateway_websocket_reply_header(
     ngx_http_gateway_websocket_pass_t *pass, char *type, off_t len);
 static void ngx_http_gateway_websocket_reply_stream(
     ngx_http_gateway_websocket_pass_t *pass);
-static ngx_int_t ngx_http_gateway_websocket_add_header(ngx_http_request_t *r,
-    char *name, char *value, ngx_table_elt_t **header);
 static ngx_int_t ngx_http_gateway_websocket_add_event(
     ngx_http_gateway_websocket_pass_t *pass, ngx_uint_t opcode, u_char *data,
     size_t len);
@@ -391,13 +389,12 @@ ngx_http_gateway_websocket_reply_stream(
 
     /* the second is for another nginx in front of this one */
 
-    if (ngx_http_gateway_websocket_add_header(r, "Cache-Control", "no-store",
-                                              &h)
-        != NGX_OK
+    h = ngx_http_gateway_websocket_add_field(r, "Cache-Control", "no-store");
+
+    if (h == NULL
         || ngx_http_gateway_link_cache_control(r, h) != NGX_OK
-        || ngx_http_gateway_websocket_add_header(r, "X-Accel-Buffering", "no",
-                                                 &h)
-           != NGX_OK)
+        || ngx_http_gateway_websocket_add_field(r, "X-Accel-Buffering", "no")
+           == NULL)
     {
         ngx_http_gateway_websocket_pass_end(pass,
                                             NGX_HTTP_INTERNAL_SERVER_ERROR);
@@ -416,28 +413,6 @@ ngx_http_gateway_websocket_reply_stream(
     if (ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR) {
         ngx_http_gateway_websocket_pass_end(pass, NGX_ERROR);
     }
-}
-
-
-static ngx_int_t
-ngx_http_gateway_websocket_add_header(ngx_http_request_t *r, char *name,
-    char *value, ngx_table_elt_t **header)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_http_gateway_push_header(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->key.len = ngx_strlen(name);
-    h->key.data = (u_char *) name;
-    h->value.len = ngx_strlen(value);
-    h->value.data = (u_char *) value;
-
-    *header = h;
-
-    return NGX_OK;
 }
 
 

@@ -109,7 +109,7 @@ ngx_http_gateway_websocket_serve_check(ngx_http_request_t *r)
         }
 
         if (ngx_http_gateway_websocket_add_field(r, "Allow", "GET")
-            != NGX_OK)
+            == NULL)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
@@ -672,7 +672,7 @@ ngx_http_gateway_websocket_serve_accept(
                                              "sec-websocket-key", &key)
            != 1
         || ngx_http_gateway_websocket_add_field(r, "Upgrade", "websocket")
-           != NGX_OK)
+           == NULL)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -682,7 +682,7 @@ ngx_http_gateway_websocket_serve_accept(
 
     if (ngx_http_gateway_websocket_add_field(r, "Sec-WebSocket-Accept",
                                               (char *) accept)
-        != NGX_OK)
+        == NULL)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

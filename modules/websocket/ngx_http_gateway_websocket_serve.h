@@ -252,8 +252,6 @@ char *ngx_http_gateway_websocket_set_route(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_gateway_websocket_set_told(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-char *ngx_http_gateway_websocket_set_count(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 char *ngx_http_gateway_websocket_set_on_error(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 

@@ -131,7 +131,11 @@ ngx_http_gateway_websocket_set_uri(ngx_conf_t *cf, ngx_command_t *cmd,
                       "a URI of this server, which begins with \"/\"");
     }
 
-    return ngx_http_gateway_websocket_compile(cf, value, cv);
+    if (ngx_http_gateway_compile_value(cf, value, cv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 
@@ -209,34 +213,9 @@ ngx_http_gateway_websocket_set_told(ngx_conf_t *cf, ngx_command_t *cmd,
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_gateway_websocket_compile(cf, &value[1], *cv);
-}
-
-
-char *
-ngx_http_gateway_websocket_set_count(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    ngx_int_t    n;
-    ngx_str_t   *value;
-    ngx_uint_t  *number;
-
-    number = (ngx_uint_t *) ((char *) conf + cmd->offset);
-
-    if (*number != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
+    if (ngx_http_gateway_compile_value(cf, &value[1], *cv) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
-
-    value = cf->args->elts;
-
-    n = ngx_atoi(value[1].data, value[1].len);
-
-    if (n < 1 || n > 1000) {
-        return ngx_http_gateway_set_invalid(cf, cmd, &value[1],
-                                            "a number from 1 to 1000");
-    }
-
-    *number = n;
 
     return NGX_CONF_OK;
 }

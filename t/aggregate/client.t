@@ -43,7 +43,7 @@ my $nginx = NgxGatewayNginx->new(
 _EOC_
     server => <<"_EOC_",
         keepalive_requests 100000;
-        gateway_aggregate_timeout 200ms;
+        gateway_aggregate_timeout 20s;
 
         location = /status {
             stub_status;
@@ -61,7 +61,6 @@ _EOC_
         }
 
         location = /large {
-            gateway_aggregate_timeout 20s;
             gateway_aggregate {
                 part a /_b/large;
                 part b /_b/good;
@@ -95,7 +94,6 @@ _EOC_
         }
 
         location = /leave1 {
-            gateway_aggregate_timeout 20s;
             gateway_aggregate {
                 part a /_b/hang1;
                 part b /_b/good;
@@ -106,7 +104,6 @@ _EOC_
         }
 
         location = /leave2 {
-            gateway_aggregate_timeout 20s;
             gateway_aggregate {
                 part a /_inner;
                 part b /_locked/hang5 optional;
@@ -116,7 +113,6 @@ _EOC_
 
         location = /_inner {
             internal;
-            gateway_aggregate_timeout 20s;
             gateway_aggregate {
                 part deep /_b/hang4;
                 part good /_b/good;
@@ -124,7 +120,6 @@ _EOC_
         }
 
         location = /leave3 {
-            gateway_aggregate_timeout 20s;
             gateway_aggregate {
                 part a /_b/hang6;
                 part b /_b/hang7;
@@ -132,7 +127,6 @@ _EOC_
         }
 
         location = /leave4 {
-            gateway_aggregate_timeout 20s;
             gateway_aggregate_methods POST;
             gateway_aggregate {
                 part a /_b/hang8 body=request method=POST;
@@ -158,8 +152,6 @@ _EOC_
 _EOC_
 );
 
-my $http2 = $nginx->nginx_version() < 1025001;
-
 $nginx->start();
 
 my $good = '{"a":{"id":1},"b":{"id":2}}';
@@ -176,7 +168,7 @@ sub active {
 sub settles {
     my ($nginx, $name) = @_;
 
-    my $end = time + 5;
+    my $end = time + 10;
 
     sleep 0.05 while active($nginx) ne '1' && time < $end;
     is(active($nginx), 1, $name);
@@ -188,9 +180,16 @@ sub leave {
     my ($uri, $text, $way, @hang) = @_;
 
     my $client = E2EClient->new($nginx->port());
+    my %before = map { $_ => scalar $backend->seen("/$_") } @hang;
+    my $asked = sub { $backend->seen("/$_[0]") > $before{$_[0]} };
+    my $end = time + 10;
 
     $client->send($text);
-    sleep 0.15;
+    sleep 0.01 while grep({ !$asked->($_) } @hang) && time < $end;
+
+    # a while, so that all parts wait
+
+    sleep 0.05;
 
     if ($way eq 'reset') {
         setsockopt $client->{socket}, Socket::SOL_SOCKET(),
@@ -200,10 +199,8 @@ sub leave {
     close $client->{socket};
 
     for my $path (@hang) {
-        my @seen = $backend->seen("/$path");
-
-        ok(scalar @seen, "$uri, $way: $path was asked");
-        ok($backend->left("/$path", 2), "$uri, $way: $path was given up");
+        ok($asked->($path), "$uri, $way: $path was asked");
+        ok($backend->left("/$path", 5), "$uri, $way: $path was given up");
     }
 
     settles($nginx, "$uri, $way: no connection is left");
@@ -335,13 +332,7 @@ $nginx->stop();
 
 # HTTP/2
 
-if ($http2) {
-    $nginx->{listen} = 'http2';
-
-} else {
-    $nginx->{server} .= "http2 on;\n";
-}
-
+$nginx->{http2} = 1;
 $nginx->{server} .= "http2_max_concurrent_streams 200;\n";
 $nginx->start();
 

@@ -224,7 +224,7 @@ SKIP: {
     cmp_ok($after - $before, '<', 256, 'the worker does not grow');
 }
 
-sleep 0.2;
+$nginx->wait(sub { files($pid) <= $open + 24 }, 5);
 cmp_ok(files($pid), '<=', $open + 24, 'nor do its connections');
 
 unlike($nginx->error_log(), qr/\[(?:alert|crit|emerg)\]|runtime error/,

@@ -39,6 +39,7 @@ reload();
 killed_worker();
 log_questions();
 keys_of_issuers();
+certificates();
 upgrade();
 
 done_testing();
@@ -432,7 +433,7 @@ sub log_questions {
         server {
             listen         127.0.0.1:$port;
             server_name    gateway;
-            access_log     $dir/gateway.json  gateway;
+            access_log     $dir/gateway_access.log  gateway;
 
             gateway_jwt    api issuer=corp;
             gateway_limit  zone=by_key after_auth;
@@ -502,19 +503,19 @@ sub log_questions {
     $ws->disconnect();
 
     ok(E2E::wait_for(10, sub {
-           return slurp("$dir/gateway.json") =~ /"uri":"\/live"/;
+           return slurp("$dir/gateway_access.log") =~ /"uri":"\/live"/;
        }), 'all are in the log');
 
-    my ($id) = slurp("$dir/gateway.json")
+    my ($id) = slurp("$dir/gateway_access.log")
                =~ /"request_id":"(\w+)".*"uri":"\/home"/;
-    my @lines = split /\n/, slurp("$dir/gateway.json");
+    my @lines = split /\n/, slurp("$dir/gateway_access.log");
 
     is(scalar(() = $shares =~ /\d+/g) + 14, scalar @lines, 'one line for each');
 
     my %expected = (
         'status >= 500' => [ qr{^ +2 502\t/down/\*\*\tdown\t502$}m,
                              qr{^ +\d+ 502\t/some/\*\*\tdown\t502$}m ],
-        'group_by'      => [ qr{^/users/:id\t10\t0(?:\.\d+)?\t0(?:\.\d+)?$}m,
+        'group_by'      => [ qr{^/users/:id\t10\t[\d.]+\t[\d.]+$}m,
                              qr{^/down/\*\*\t2\t}m ],
         '.jwt != "ok"'  => [ qr/\A +2 expired\n +1 missing\n\z/ ],
         'rejected'      => [ qr/\A +2 by_key\t127\.0\.0\.1\talice\n\z/ ],
@@ -536,7 +537,7 @@ sub log_questions {
 
         my $patterns = delete $expected{$name};
 
-        $question =~ s{/var/log/nginx/gateway\.json}{$dir/gateway.json};
+        $question =~ s{/var/log/nginx(?=/gateway_access\.log)}{$dir};
         $question =~ s/[0-9a-f]{32}/$id/;
 
         my $answer = E2E::output('sh', '-c', $question);
@@ -570,7 +571,6 @@ sub keys_of_issuers {
 
     spew("$dir/published.jwks", jwks('rsa'));
     spew("$dir/corp.jwks", jwks('rsa'));
-    spew("$dir/gateway-keys", $script);
 
     my $nginx = E2E->start(port => $port, http => "
         gateway_jwt_issuer corp {
@@ -589,16 +589,20 @@ sub keys_of_issuers {
         }
     ");
 
-    local $ENV{PATH} = nginx_in_path($nginx);
+    # Cron's PATH has no nginx, which is where the script looks for it.
 
+    nginx_in_path($nginx);
+    spew("$dir/gateway-keys", $script =~ s{(?<=:)/usr/sbin$}{$dir/bin}mr);
+
+    my @command = ('env', '-i', 'PATH=/usr/bin:/bin', 'sh',
+                   "$dir/gateway-keys", "file://$dir/published.jwks",
+                   "$dir/corp.jwks");
+    my $said;
     my $run = sub {
         my ($keys) = @_;
 
         spew("$dir/published.jwks", $keys) if defined $keys;
-
-        my $output = E2E::output('sh', "$dir/gateway-keys",
-                                 "file://$dir/published.jwks",
-                                 "$dir/corp.jwks");
+        $said = E2E::output(@command);
 
         return $? >> 8;
     };
@@ -611,15 +615,19 @@ sub keys_of_issuers {
     my @workers = $nginx->workers;
 
     is($run->(), 0, 'keys that have not changed');
+    is($said, '', 'are not told of');
     is($status->(), 401, 'a key that is not there yet');
     is($run->(jwks('rsa', 'p256')), 0, 'another key is published');
-    ok(E2E::wait_for(10, sub { $status->() == 200 }), 'and used');
+    ok(E2E::wait_for(10, sub { !grep { !gone($_) } @workers }),
+       'the old worker ends');
+    is($status->(), 200, 'it is used');
     isnt("@{[ $nginx->workers ]}", "@workers", 'after a reload');
 
     for my $bad ('{"keys":[]}', '<html>', '',
                  '{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}')
     {
         isnt($run->($bad), 0, 'a set that is of no use');
+        isnt($said, '', 'is told of');
         is(slurp("$dir/corp.jwks"), jwks('rsa', 'p256'), 'is not taken');
     }
 
@@ -628,8 +636,42 @@ sub keys_of_issuers {
     is(slurp("$dir/corp.jwks"), jwks('rsa', 'p256'), 'is not taken');
     is(join(' ', glob "$dir/corp.jwks.??????"), '', 'nothing is left lying');
     is($status->(), 200, 'and good tokens are good');
+
+    my $output = E2E::output('flock', $dir, 'timeout', '0.3', @command);
+
+    is($? >> 8, 124, 'one waits for the other') or diag($output);
     $nginx->clean_log('the log', qr/key_file|no usable key/);
     $nginx->stop();
+}
+
+
+# Whether a process has ended; whose child it became may never ask for it.
+
+sub gone {
+    my ($pid) = @_;
+
+    return (eval { slurp("/proc/$pid/stat") } // ') X ') =~ /\) [ZX] /;
+}
+
+
+# Certificates that will have expired in two weeks are named.
+
+sub certificates {
+    my ($script) = $page =~ /^```sh\n(for file in \S+\.crt; .*?)^```/ms;
+
+    mkdir "$dir/tls";
+
+    for my $days (1, 13, 15, 30) {
+        E2E::output('openssl', 'req', '-x509', '-subj', '/CN=api.example.com',
+                    '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+                    '-noenc', '-keyout', "$dir/tls/key", '-days', $days,
+                    '-out', "$dir/tls/$days.crt");
+    }
+
+    $script =~ s{/etc/nginx/tls}{$dir/tls};
+    is(join(' ', E2E::output('sh', '-c', $script)
+                 =~ m{^\S+/(\d+)\.crt: notAfter=.* GMT$}mg), '1 13',
+       'certificates that will expire');
 }
 
 
@@ -692,14 +734,14 @@ sub upgrade {
     ok(E2E::wait_for(10, sub {
            $statuses{ $status->('') }++;
 
-           return !kill 0, $old;
+           return gone($old);
        }), 'the old one ends');
     delete $started{$old};
     is(join(' ', keys %statuses), '200', 'and all are answered');
     is($status->('a'), 200, 'buckets are full');
 
     kill 'QUIT', $new;
-    ok(E2E::wait_for(10, sub { !kill 0, $new }), 'the end');
+    ok(E2E::wait_for(10, sub { gone($new) }), 'the end');
     delete $started{$new};
     $nginx->clean_log('the log');
 }

@@ -34,6 +34,9 @@ my $says = "
                        . " for=\$http_x_forwarded_for"
                        . " forwarded=\$http_forwarded"
                        . " event=\$http_gateway_event"
+                       . " method=\$http_x_http_method_override"
+                       . "\$http_x_http_method\$http_x_method_override"
+                       . " url=\$http_x_original_url\$http_x_rewrite_url"
                        . " token=\$http_authorization"
                        . " length=\$http_content_length"
                        . " chunked=\$http_transfer_encoding"
@@ -46,6 +49,12 @@ my $says = "
         }
     }
 ";
+
+# What asks a service for another method, or another path
+
+my @instead = ('X-HTTP-Method-Override: PUT', 'X-HTTP-Method: PATCH',
+               'X-Method-Override: DELETE', 'X-Original-URL: /a',
+               'X-Rewrite-URL: /b');
 
 # The server of the page, and one that has nothing but proxy_pass.
 
@@ -138,7 +147,7 @@ sub let_through {
     my ($table) = $page =~ /^## What nginx lets through\n(.*?)^## /ms;
     my $rows = () = $table =~ /^\| (?!what a client|---)/mg;
 
-    is($rows, 13, 'the rows that are tried here');
+    is($rows, 15, 'the rows that are tried here');
 
     my $get = 'GET /x HTTP/1.1';
 
@@ -148,11 +157,12 @@ sub let_through {
 
     my $all = said($get, 'X-User: root', 'X-Forwarded-For: 192.0.2.1',
                    'Forwarded: for=192.0.2.1', 'Gateway-Event: connect',
-                   'Range: bytes=0-0');
+                   'Range: bytes=0-0', @instead);
 
     like($all, qr/ user=root /, 'X-User');
     like($all, qr/ for=192\.0\.2\.1 forwarded=for=192\.0\.2\.1 /, 'addresses');
     like($all, qr/ event=connect /, 'what only the gateway should say');
+    like($all, qr{ method=PUTPATCHDELETE url=/a/b }, 'another method and path');
     like($all, qr/ range=bytes=0-0/, 'a range');
     like(said($get, 'X_User_Id: 7'), qr/ user_id= /, 'an underscore');
     like(said($get, 'X.User.Id: 7'), qr/ user_id= /, 'a dot');
@@ -245,10 +255,12 @@ sub start_from {
        'but not by the address');
 
     my $said = ($ask->('GET /orders/7?a=1', $alice, 'X-User: root',
-                       'X-Forwarded-For: 192.0.2.1', 'Forwarded: for=a'))[1];
+                       'X-Forwarded-For: 192.0.2.1', 'Forwarded: for=a',
+                       @instead))[1];
 
     is($said, 'GET /orders/7?a=1 host=api.example.com user=alice user_id='
-       . ' for=127.0.0.1 forwarded= event= token= length= chunked= range=',
+       . ' for=127.0.0.1 forwarded= event= method= url= token= length='
+       . ' chunked= range=',
        'what the service is told');
 
     # Characters that the map has nothing against.

@@ -20,8 +20,8 @@ use Time::HiRes qw( sleep time );
 
 my $clients = 4;
 
-# Services: one that is well, one that fails in ways that its path tells, one
-# that comes and goes.
+# Services: two that are well, or fail in ways that the path tells, and one that
+# comes and goes.
 
 my $large = '["' . 'x' x 20_000 . '"]';
 
@@ -34,14 +34,44 @@ my %answers = (
     '/invalid' => json('{"id":1e}'),
     '/hang' => [ [ 'hang' ] ],
     '/late' => [ [ sleep => 0.01 ], json('"late"') ],
-    '/slow' => [ [ sleep => 0.4 ], json('"slow"') ],
+    '/slow' => [ [ sleep => 0.7 ], json('"slow"') ],
 );
 
-my $service = NgxGatewayBackend->new(%answers);
-my $victim = NgxGatewayBackend->new(%answers);
-my $victim_port = $victim->port();
+my ($port, $victim_port) = (E2E::free_port(), E2E::free_port());
 
-my $port = E2E::free_port();
+my $service = NgxGatewayBackend->new(%answers);
+my $slow = NgxGatewayBackend->new(%answers);
+my $victim = NgxGatewayBackend->new(%answers, port => $victim_port);
+
+# Parts have the time to answer that a busy machine may need, but for those that
+# hang, which are asked for in locations of their own: "b", or "c", or both.
+
+my $required = <<'_EOC_';
+        gateway_aggregate {
+            part a /_service/good;
+            part b /_service/$arg_b timeout=B;
+            part c /_service/large;
+        }
+_EOC_
+
+my $optional = <<'_EOC_';
+        gateway_aggregate {
+            part a /_service/late;
+            part b /_service/$arg_b optional timeout=B;
+            part c /_service/$arg_c default=null timeout=C;
+            part d /_service/good;
+        }
+_EOC_
+
+my $locations = '';
+
+for my $hang ('', 'b', 'c', 'bc') {
+    my %timeout = map { uc $_ => $hang =~ /$_/ ? '300ms' : '20s' } 'b', 'c';
+
+    $locations .= ("    location = /required/$hang {\n$required    }\n\n"
+                   . "    location = /optional/$hang {\n$optional    }\n\n")
+                  =~ s/timeout=\K([BC])\b/$timeout{$1}/gr;
+}
 
 my $nginx = E2E->start(name => 'gateway', port => $port, workers => 4,
                        http => <<"_EOC_");
@@ -59,27 +89,11 @@ upstream both {
 server {
     listen 127.0.0.1:$port;
     keepalive_requests 1000000;
-    gateway_aggregate_timeout 5s;
+    gateway_aggregate_timeout 20s;
 
     # a failure of one's choice, required and optional
 
-    location /required/ {
-        gateway_aggregate {
-            part a /_service/good;
-            part b /_service/\$arg_b timeout=500ms;
-            part c /_service/large;
-        }
-    }
-
-    location /optional/ {
-        gateway_aggregate {
-            part a /_service/late;
-            part b /_service/\$arg_b optional timeout=500ms;
-            part c /_service/\$arg_c default=null timeout=500ms;
-            part d /_service/good;
-        }
-    }
-
+$locations
     location = /victim {
         gateway_aggregate {
             part a /_service/good;
@@ -105,8 +119,8 @@ server {
 
     location = /slow {
         gateway_aggregate {
-            part a /_service/slow;
-            part b /_service/hang optional timeout=600ms;
+            part a /_slow/slow;
+            part b /_slow/hang optional timeout=900ms;
         }
     }
 
@@ -115,6 +129,11 @@ server {
         proxy_http_version 1.1;
         proxy_set_header Connection "";
         proxy_pass http://127.0.0.1:@{[ $service->port() ]}/;
+    }
+
+    location /_slow/ {
+        internal;
+        proxy_pass http://127.0.0.1:@{[ $slow->port() ]}/;
     }
 
     location /_victim/ {
@@ -274,7 +293,8 @@ sub client {
                    ? (qw( victim victim_optional both ))[rand 3]
                    : rand > 0.5 ? 'required' : 'optional';
         my $uri = $what eq 'victim' ? "/$kind"
-                                    : "/$kind/?b=$parts[0]&c=$parts[1]";
+                                    : "/$kind/" . hanging(@parts)
+                                      . "?b=$parts[0]&c=$parts[1]";
 
         undef $client if rand > 0.98;
 
@@ -309,6 +329,14 @@ sub client {
     }
 
     return ($asked, $ok);
+}
+
+# Which parts hang.
+
+sub hanging {
+    my ($b, $c) = @_;
+
+    return ($b eq 'hang' ? 'b' : '') . ($c eq 'hang' ? 'c' : '');
 }
 
 
@@ -406,7 +434,10 @@ sub finish_when_asked {
     my @clients = map { E2EClient->new($port) } 1 .. 20;
 
     $_->send(E2EClient::request('GET', '/slow')) for @clients;
-    sleep 0.1;
+
+    ok(E2E::wait_for(20, sub {
+        $slow->seen('/slow') == 20 && $slow->seen('/hang') == 20
+    }), 'requests are under way');
 
     my @workers = $nginx->workers;
 

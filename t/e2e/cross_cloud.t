@@ -156,7 +156,6 @@ my (%service, $gateway);
         );
 
         # only the east's fails
-
         if ($cloud eq 'east') {
             $own{'/orders/reset'} = [ [ 'reset' ] ];
             $own{'/orders/hang'} = [ [ 'hang' ] ];
@@ -171,19 +170,19 @@ my (%service, $gateway);
         }
 
         # and here both
-
         $own{'/orders/both'} = answer(503, "$cloud is busy\n",
                                       'Content-Length' => 13);
 
-        $service{$name} = NgxGatewayBackend->new(%own);
+        $service{$name} = NgxGatewayBackend->new(%own,
+                                                 port => E2E::free_port());
         push @{ $services{$name} }, \%own;
     }
 
     $gateway = start(
         ports => { map { $services{$_}[0] => $service{$_}->port() }
                    keys %services },
-        edit => sub { s/proxy_read_timeout +\K5s/800ms/;
-                      s/proxy_read_timeout +\K4s/600ms/g });
+        edit => sub { s/proxy_read_timeout +\K5s/1600ms/;
+                      s/proxy_read_timeout +\K4s/1200ms/g });
 
     # What may be repeated is asked for in the west.
 
@@ -349,15 +348,15 @@ my (%service, $gateway);
     my @forged = ('X-From-Gateway' => 'gateway.west.example.com',
                   'X-User' => 'root', 'X-Issuer' => 'west',
                   'X-Forwarded-For' => '192.0.2.1',
-                  'X-Forwarded-Proto' => 'gopher',
-                  'X-Request-Id' => 'mine',
+                  'X-Forwarded-Proto' => 'gopher', 'X-Request-Id' => 'mine',
                   Via => '1.1 gateway.west.example.com',
-                  'X-Client-Cert' => 'CN=gateway.west.example.com');
+                  'X-Client-Cert' => 'CN=gateway.west.example.com',
+                  'X-HTTP-Method-Override' => 'POST',
+                  'X-HTTP-Method' => 'POST', 'X-Method-Override' => 'POST');
 
     my $from = [ '--interface', '127.0.0.9' ];
 
     # to the own service
-
     ask({ %$east, curl => $from }, 'GET', '/orders/forged', token('east'),
         @forged);
 
@@ -371,6 +370,7 @@ my (%service, $gateway);
     like($head, qr/^X-Forwarded-Proto: https$/mi, 'and so is the protocol');
     unlike($head, qr/^X-Request-Id: mine$/mi, 'and the id is the gateway\'s');
     unlike($head, qr/^Authorization:/mi, 'the token stays at the gateway');
+    unlike($head, qr/^X-\S*Method/mi, 'a GET is not a POST');
 
     # and to the other cloud's
 
@@ -401,87 +401,12 @@ my (%service, $gateway);
 
     # One that has a certificate is not asked for it where clients are.
 
-    is(ask({ %$east, curl => cert('client.example.com') }, 'GET',
-           '/invoices/1', token('east'))->{status}, 200,
+    my $certificate = [ '--cert', $gateway->tls('client.example.com.crt'),
+                        '--key', $gateway->tls('client.example.com.key') ];
+
+    is(ask({ %$east, curl => $certificate }, 'GET', '/invoices/1',
+           token('east'))->{status}, 200,
        'a certificate makes no difference to clients');
-}
-
-
-# Who may come as a gateway
-
-{
-    my $other = E2E::dir() . '/foreign';
-
-    E2E::output("$E2E::ROOT/auto/certificates", $other);
-
-    my @strangers = (
-        [ 'without a certificate' => [] ],
-        [ 'with one of another authority' =>
-              cert("$other/gateway.west.example.com") ],
-        [ 'with that of somebody else' => cert('client.example.com') ],
-        [ 'with one that is for servers' => cert('api.west.example.com') ],
-        [ 'with its own' => cert('gateway.east.example.com') ],
-    );
-
-    for my $stranger (@strangers) {
-        my ($name, $options) = @$stranger;
-        my $n = seen('orders_east', '/orders/1');
-        my $answer = peer('east', $options, 'GET', '/orders/1', token('west'),
-                          'X-From-Gateway' => 'gateway.west.example.com');
-
-        is($answer->{status}, 403, "$name: refused");
-        problem($answer);
-        is(seen('orders_east', '/orders/1'), $n, '... and nobody was asked');
-    }
-
-    my $good = cert('gateway.west.example.com');
-
-    is(peer('east', $good, 'GET', '/orders/1', token('west'))->{status}, 200,
-       'with the right one: let in');
-    is(peer('east', $good, 'GET', '/orders/1')->{status}, 401,
-       '... not without a token');
-    is(peer('east', $good, 'GET', '/invoices/1', token('west'))->{status}, 404,
-       '... and not for what is elsewhere');
-    is(peer('east', $good, 'GET', '/orders/1', token('west'),
-            Via => '1.0 x, 1.1 gateway.east.example.com')->{status}, 508,
-       '... and not in circles');
-
-    # The same in the west
-
-    is(peer('west', [], 'GET', '/orders/1', token('west'))->{status}, 403,
-       'west, without a certificate: refused');
-    is(peer('west', $good, 'GET', '/orders/1', token('west'))->{status}, 403,
-       'west, with its own: refused');
-    is(peer('west', cert('gateway.east.example.com'), 'GET', '/orders/1',
-            token('west'))->{status}, 200, 'west, with the right one: let in');
-
-    # Those that the gateway asks have to show theirs as well.
-
-    my $conf = "$gateway->{dir}/conf.example/cross-cloud.conf";
-    my $text = E2E::slurp($conf);
-
-    for my $case ([ 'another name', '../build/tls/api.west.example.com' ],
-                  [ 'another authority', "$other/gateway.west.example.com" ]) {
-        my ($name, $file) = @$case;
-
-        $gateway->edit('cross-cloud.conf', sub {
-            s{(BEGIN\ WEST.*server_name\ +gateway\.west.*?ssl_certificate\ +)
-              \S+(;.*?ssl_certificate_key\ +)\S+;}{$1$file.crt$2$file.key;}sx;
-        });
-        ok($gateway->reload, "the west has a certificate of $name");
-
-        my $n = seen('invoices', '/invoices/1');
-
-        is(ask('east', 'GET', '/invoices/1', token('east'))->{status}, 502,
-           "$name: the east does not ask it");
-        is(seen('invoices', '/invoices/1'), $n, '... and sends it nothing');
-
-        E2E::spew($conf, $text);
-        $gateway->reload;
-    }
-
-    is(ask('east', 'GET', '/invoices/1', token('east'))->{status}, 200,
-       'all is well again');
 }
 
 
@@ -527,8 +452,7 @@ my (%service, $gateway);
     is(scalar keys %ids, scalar @new, 'each is another one');
 
     finish('with services that fail',
-           qr/upstream timed out|Connection refused|reset by peer
-              |upstream\ SSL\ certificate|SSL_do_handshake\(\)\ failed/x);
+           qr/upstream timed out|Connection refused|reset by peer/);
 }
 
 
@@ -584,9 +508,10 @@ my (%service, $gateway);
 
 SKIP: {
     my $asked = E2E::dir() . '/asked';
-    my @on = (service_on($asked, '127.0.0.1'), undef);
+    my $at = E2E::free_port();
+    my @on = (service_on($asked, '127.0.0.1', $at), undef);
 
-    $on[1] = service_on($asked, '127.0.0.2', $on[0]->{port})
+    $on[1] = service_on($asked, '127.0.0.2', $at)
         or skip('127.0.0.2 is not this machine\'s', 1);
 
     my $dns = dns();
@@ -595,9 +520,9 @@ SKIP: {
         ports => { 8129 => $dns->{port} },
         edit => sub {
             s{http://orders\.east\.internal(?=;)}
-             {http://orders.east.internal:$on[0]{port}};
+             {http://orders.east.internal:$at};
             s{1 http://orders\.east\.internal}
-             {1 http://orders.east.internal:$on[0]{port}};
+             {1 http://orders.east.internal:$at};
             s/^upstream.*\n//mg;
             s/resolver_timeout +\K2s/1s/;
         });
@@ -659,12 +584,11 @@ SKIP: {
 # Two configurations of it, as the guide says
 
 {
-    my @ports = (free_port(), free_port());
+    my @ports = (E2E::free_port(), E2E::free_port());
     my $tls = E2E::dir() . '/tls';
     my %halves;
 
     # one authority for both
-
     no warnings 'redefine';
     local *E2EExample::tls = sub { "$tls/$_[1]" };
 
@@ -754,28 +678,6 @@ sub ask {
 }
 
 
-# One who comes as a gateway
-
-sub peer {
-    my ($to, $options, @request) = @_;
-
-    return $gateway->ask({ https => "gateway.$to.example.com",
-                           curl => $options },
-                         $to eq 'east' ? 8121 : 8131, @request);
-}
-
-
-# curl's options for a certificate; a path, or a name in build/tls
-
-sub cert {
-    my ($name) = @_;
-
-    my $path = $name =~ m{^/} ? $name : $gateway->tls($name);
-
-    return [ '--cert', "$path.crt", '--key', "$path.key" ];
-}
-
-
 sub problem {
     my ($answer) = @_;
 
@@ -801,7 +703,6 @@ sub logged {
     my ($cloud, @fields) = @_;
 
     no warnings 'redefine';
-
     local *E2EExample::access_log = sub {
         my $file = "$_[0]{prefix}/cross-cloud_${cloud}_access.log";
 
@@ -853,11 +754,6 @@ sub trace {
 }
 
 
-sub free_port {
-    return E2EExample::_listen()->sockport();
-}
-
-
 # A service that answers with its address, and closes connections on which
 # something with "reset" is asked, a line for each request being in a file; and
 # a DNS server that answers every question with addresses that the test sets.
@@ -866,12 +762,11 @@ sub service_on {
     my ($file, $address, $port) = @_;
 
     my $listen = IO::Socket::INET->new(LocalAddr => $address, Listen => 16,
-                                       LocalPort => $port // 0,
+                                       LocalPort => $port,
                                        ReuseAddr => 1)
         or return;
 
     return {
-        port => $listen->sockport(),
         pid => child(sub {
             while (my $client = $listen->accept()) {
                 my $head = '';

@@ -12,6 +12,7 @@ use lib "$FindBin::Bin/../lib";
 
 use E2E;
 use E2EExample;
+use E2EGuide;
 use Test::More;
 
 E2E::need($_, $_) for 'curl', 'jq';
@@ -19,7 +20,7 @@ E2E::need($_, $_) for 'curl', 'jq';
 my $guide = E2E::slurp("$E2E::ROOT/docs/guide-cross-cloud.md");
 my $dir = E2E::dir() . '/clone';
 
-my %ports = map { $_ => E2EExample::_listen()->sockport() } 8120 .. 8139;
+my %ports = map { $_ => E2E::free_port() } 8120 .. 8139;
 
 END {
     my $status = $?;
@@ -74,15 +75,13 @@ sub commands {
 
     my $script = "exec 2>&1 < /dev/null; cd '$dir';"
                  . " PATH='" . File::Basename::dirname(E2E::binary())
-                 . "':\$PATH\n";
+                 . "':\$PATH\n" . E2EGuide::quiet($dir);
     my @wanted;
 
     for (@commands) {
         my ($command, $want) = /^([^\n]*)\n(.*)\z/s;
 
-        # a log is written after the answer
-
-        $script .= 'sleep 0.1; ' if $command =~ /access_log/;
+        $script .= 'quiet; ' if $command =~ /_log\b|\.log\b/;
         $script .= ported($command) . "; printf '<%s>\\n' \$?\n";
 
         push @wanted, [ $command, $want ];
@@ -166,6 +165,16 @@ sub installed {
        . " /var/log/nginx/cross-cloud_${cloud}_access.log" x 2,
        'files are where they belong');
 
+    # names of one's own
+
+    my ($names) = $guide =~ /^sudo (sed -i \S+ \S+)$/m;
+
+    $names =~ s{/etc/nginx/}{$etc/};
+    is(E2E::output('sh', '-c', $names), '', 'other names');
+    $conf = E2E::slurp("$etc/nginx.conf");
+    unlike($conf, qr/example\\?\.com/, 'are everywhere');
+    like($conf, qr/ api\.$cloud\.cloud\.example\.org;/, 'as given');
+
     # the same where anybody may write
 
     my $temp = join '', map { "${_}_temp_path $etc/temp_$_;\n" }
@@ -177,7 +186,12 @@ sub installed {
     $conf =~ s/^http \{\n/$&$temp/m;
 
     E2E::spew("$etc/nginx.conf", E2E::modules() . $conf);
-    E2E::output('sh', '-c', "cp '$dir'/build/tls/* '$etc/tls/'");
+
+    for my $file (map { glob "$dir/build/tls/*.$_" } 'crt', 'key') {
+        my $name = $file =~ s{.*/}{}r =~ s/example\.com/cloud.example.org/r;
+
+        E2E::spew("$etc/tls/$name", E2E::slurp($file));
+    }
 
     is(E2E::output(E2E::binary(), '-t', '-q', '-p', "$etc/",
                    '-e', "$etc/error.log", '-c', "$etc/nginx.conf"), '',

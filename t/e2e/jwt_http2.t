@@ -58,6 +58,10 @@ my $locations = <<"_EOC_";
         proxy_set_header X-Sub \$gateway_jwt_claim_sub;
     }
 
+    location /slower {
+        proxy_pass http://unix:$dir/backend.sock:/slower;
+    }
+
     location /admin {
         gateway_jwt_require_scope admin;
         proxy_pass http://unix:$dir/backend.sock:/;
@@ -110,6 +114,7 @@ gateway_jwt_issuer corp {
 }
 
 limit_req_zone \$server_name zone=slow:32k rate=200r/s;
+limit_req_zone \$server_name zone=slower:32k rate=10r/s;
 
 server {
     listen 127.0.0.1:$port;
@@ -136,6 +141,11 @@ server {
         limit_req zone=slow burst=1000;
         root $dir/html;
         error_page 404 =200 /;
+    }
+
+    location /slower {
+        limit_req zone=slower burst=1000;
+        root $dir/html;
     }
 }
 _EOC_
@@ -196,7 +206,7 @@ sub many_streams {
     # Clients that do not wait for their answers
 
     my @cut = curl({ 'max-time' => '0.2' },
-                   map { [ "/slow/$_", "Bearer $tokens[$_]{token}" ] }
+                   map { [ "/slower/$_", "Bearer $tokens[$_]{token}" ] }
                    0 .. $#tokens);
 
     cmp_ok(scalar(grep { !$_->{status} } @cut), '>', 0,

@@ -87,8 +87,10 @@ my $tokens = tokens();
 {
     my $load = E2ELoad->new($port, 1, $tokens);
 
+    # one in nine of the requests is of each kind
+
     $load->use([ $#generations ], [ 1 ]);
-    sleep 0.3;
+    E2E::wait_for(20, sub { $load->asked > 300 });
 
     my $wrong = join "\n", @{ $load->stop->{wrong} };
 

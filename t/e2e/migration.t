@@ -2,6 +2,7 @@
 
 # conf.example/migration.conf: shares, sticky clients, the canary's header,
 # shadow traffic, the way back to the monolith, and what is logged of it all.
+# When services fail is in migration_failures.t.
 
 use strict;
 use warnings;
@@ -9,8 +10,8 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 
-use E2EExample;
-use E2EClient;
+use E2E;
+use E2EMigration;
 use JSON::PP qw( decode_json );
 use NgxGatewayBackend;
 use NgxGatewayJWT qw( jwt );
@@ -50,46 +51,8 @@ shadow();
 sampled();
 shadow_slow();
 shadow_down();
-failures();
-trips();
-killed();
 
 done_testing();
-
-
-sub start {
-    my (%o) = @_;
-
-    my %percent = %{ delete $o{percent} // {} };
-    my $edit = delete $o{edit} // sub {};
-
-    return E2EExample->start('migration', jwks => [ 'rsa' ], %o, edit => sub {
-        my ($file) = @_;
-
-        s/^worker_processes\s+auto;/worker_processes 2;/m;
-        percent(%percent) if $file eq 'migration/percent';
-        $edit->($file);
-    });
-}
-
-
-sub percent {
-    my (%percent) = @_;
-
-    for my $name (keys %percent) {
-        s/^\Q$name\E\s+\K\S+(?=;)/$percent{$name}/m or die "no $name\n";
-    }
-}
-
-
-sub set {
-    my ($g, %percent) = @_;
-
-    $g->edit('migration/percent', sub { percent(%percent) });
-    $g->reload or die "no reload\n";
-
-    return;
-}
 
 
 # Who has answered, for the sides of visitors: one letter for each, by
@@ -114,22 +77,6 @@ sub sides {
 }
 
 
-sub client {
-    my ($g) = @_;
-
-    return E2EClient->new($g->port(8140)) // die "no connection\n";
-}
-
-
-sub letter {
-    my ($answer) = @_;
-
-    my ($from) = $answer->{body} =~ /"from":"(\w)/;
-
-    return $answer->{status} == 200 ? $from // '?' : '!';
-}
-
-
 sub count {
     my ($letter, $sides) = @_;
 
@@ -137,24 +84,18 @@ sub count {
 }
 
 
-# Within five standard deviations.
+# Within five standard deviations where visitors are the same each time, within
+# more where they are others: of these one count in a million is not within
+# five.
 
 sub about {
-    my ($count, $n, $percent, $name) = @_;
+    my ($count, $n, $percent, $name, $deviations) = @_;
 
     my $p = $percent / 100;
     my $off = abs($count - $n * $p);
 
-    cmp_ok($off, '<=', 5 * sqrt($n * $p * (1 - $p)), "$name: $count of $n");
-}
-
-
-sub entry {
-    my ($g, %fields) = @_;
-
-    my @entries = $g->logged(%fields);
-
-    return $entries[-1] // {};
+    cmp_ok($off, '<=', ($deviations // 5) * sqrt($n * $p * (1 - $p)),
+           "$name: $count of $n");
 }
 
 
@@ -203,7 +144,8 @@ sub cookies {
     my $cookie = $answer->{headers}{'set-cookie'};
 
     like($cookie, qr/^visitor=[0-9a-f]{32};\ Path=\/;\ Max-Age=31536000;
-                     \ HttpOnly;\ SameSite=Lax$/x, 'a new visitor gets a cookie');
+                     \ HttpOnly;\ SameSite=Lax$/x,
+         'a new visitor gets a cookie');
 
     isnt($g->ask(8140, 'GET', '/')->{headers}{'set-cookie'}, $cookie,
          'of their own');
@@ -245,9 +187,9 @@ sub shares {
 
     my $new = join '', map {
         letter(client($g)->ask('GET', '/catalog/7'))
-    } 1 .. 400;
+    } 1 .. 1000;
 
-    about(count('c', $new), 400, 10, 'and 10 per cent of the new visitors');
+    about(count('c', $new), 1000, 10, 'and 10 per cent of the new visitors', 7);
 
     set($g, catalog => 20);
 
@@ -346,7 +288,8 @@ sub users {
     is($ask->('Bearer ' . jwt({ sub => 'user1', jti => 'other' })),
        substr($sides, 0, 1), 'and whichever of their tokens it is');
 
-    my $answer = $g->ask(8140, 'GET', '/catalog/7', Authorization => $tokens[4]);
+    my $answer = $g->ask(8140, 'GET', '/catalog/7',
+                         Authorization => $tokens[4]);
 
     is(decode_json($answer->{body})->{user}, 'user5',
        'the services are told who it is');
@@ -361,7 +304,8 @@ sub users {
     {
         my $answer = $g->ask(8140, 'GET', '/catalog/7', Authorization => $bad);
 
-        is($answer->{status}, 200, 'one without a valid token may come as well');
+        is($answer->{status}, 200,
+           'one without a valid token may come as well');
         is(decode_json($answer->{body})->{user}, '', 'but is nobody');
         like($answer->{headers}{'set-cookie'}, qr/^visitor=/, 'a visitor');
     }
@@ -475,34 +419,6 @@ sub canary {
 }
 
 
-# Each answers with its name, fails where the path says so, and counts.
-
-sub service {
-    my ($name, %more) = @_;
-
-    my $good = json(qq({"from":"$name"}));
-
-    return NgxGatewayBackend->new(
-        (map { ("/catalog/$_" => $good) }
-         qw( good body head 404 500 502 503 504 garbage close reset hang )),
-        '/catalog/a%2fb' => $good, '/orders/good' => $good, %more);
-}
-
-
-sub heads {
-    my ($service, $path) = @_;
-
-    return map { $_->{head} =~ s/\\n/\n/gr } $service->seen($path);
-}
-
-
-sub methods {
-    my ($service, $path) = @_;
-
-    return join ' ', map { /^(\w+)/ } heads($service, $path);
-}
-
-
 # Reads of the monolith are seen by the shadow as they came, but for a body;
 # writes are not.
 
@@ -601,9 +517,11 @@ sub shadow {
     my ($entry) = grep { $_->{uri} eq '/catalog/500' }
                   map { decode_json($_) } @shadow;
 
-    is("@$entry{qw( method shadow status )}", 'GET catalog 500', 'as they were');
+    is("@$entry{qw( method shadow status )}", 'GET catalog 500',
+       'as they were');
 
-    my $output = E2E::output('perl', "$E2E::ROOT/conf.example/migration/compare",
+    my $output = E2E::output('perl',
+                             "$E2E::ROOT/conf.example/migration/compare",
                              "$g->{prefix}/migration_access.log",
                              "$g->{prefix}/migration_shadow.log");
 
@@ -646,7 +564,7 @@ sub sampled {
 
     sleep 0.2;
     about($new->seen('/catalog/good') - $own, $reads, 50,
-          'half of what the monolith answers is mirrored');
+          'half of what the monolith answers is mirrored', 7);
 }
 
 
@@ -655,7 +573,7 @@ sub sampled {
 
 sub shadow_slow {
     my $new = service('catalog', '/catalog/hang' => [[ 'hang' ]],
-                      '/catalog/slow' => [[ sleep => 0.3 ],
+                      '/catalog/slow' => [[ sleep => 0.8 ],
                                           json('{"from":"catalog"}')]);
 
     my $g = start(percent => { 'catalog-shadow' => 100 },
@@ -667,18 +585,23 @@ sub shadow_slow {
                 1 .. 10;
 
     is($sides, 'm' x 10, 'the monolith answers');
-    cmp_ok(time - $begin, '<', 0.3, 'before the shadow, ten times over');
+    cmp_ok(time - $begin, '<', 0.8, 'before the shadow, ten times over');
     ok(seen($new, '/catalog/slow', 10), 'which has them all');
-    sleep 0.4;
+    ok(E2E::wait_for(10, sub {
+        my $log = E2E::slurp("$g->{prefix}/migration_shadow.log");
+
+        return (() = $log =~ m{"uri":"/catalog/slow"}g) == 10;
+    }), 'and answers');
     is(scalar(grep { $_->{gone} } $new->seen('/catalog/slow')), 0,
-       'and answers, though the client has its answer');
+       'though the client has its answer');
 
     $begin = time;
     $sides = join '', map { letter($client->ask('GET', '/catalog/hang')) }
              1 .. 100;
 
     is($sides, 'm' x 100, 'a shadow that never answers');
-    cmp_ok(time - $begin, '<', 2, 'does not stop anybody');
+    cmp_ok(time - $begin, '<', 8, 'does not stop anybody');
+    seen($new, '/catalog/hang', 32);
     sleep 0.2;
     is(scalar(my @seen = $new->seen('/catalog/hang')), 32,
        'and has no more than 32 at a time');
@@ -690,7 +613,8 @@ sub shadow_slow {
 
 
 sub shadow_down {
-    my $g = start(percent => { 'catalog-shadow' => 100, 'orders-shadow' => 100 },
+    my $g = start(percent => { 'catalog-shadow' => 100,
+                               'orders-shadow' => 100 },
                   ports => { 8146 => 1 });
 
     my $client = client($g);
@@ -699,7 +623,7 @@ sub shadow_down {
                 1 .. 50;
 
     is($sides, 'm' x 50, 'without the shadow the monolith answers');
-    cmp_ok(time - $begin, '<', 2, 'as fast');
+    cmp_ok(time - $begin, '<', 4, 'without waiting for it');
     is(entry($g, uri => '/catalog/7')->{upstream_status}, '200',
        'the log knows of no failure');
 
@@ -715,155 +639,4 @@ sub shadow_down {
 
     $g->stop;
     $g->clean_log('no shadow: the log is clean');
-}
-
-
-# Reads that the service does not answer are the monolith's; writes are not.
-
-sub failures {
-    my %fails = (
-        (map { ($_ => answer($_, 'no', 'Content-Length' => 2)) }
-         500, 502, 503, 504),
-        garbage => [ "HTTP/1.1 200 OK\r\nA: \0\r\n\r\n", [ 'close' ] ],
-        close   => [[ 'close' ]],
-        reset   => [[ 'reset' ]],
-        hang    => [[ 'hang' ]],
-    );
-
-    my $old = service('monolith');
-    my $new = service('catalog',
-                      '/catalog/404' => answer(404, '', 'Content-Length' => 0),
-                      '/catalog/broken' => [ json('{"from":', 50),
-                                             [ sleep => 0.1 ], [ 'close' ] ],
-                      map { ("/catalog/$_" => $fails{$_}) } keys %fails);
-
-    my $g = start(percent => { catalog => 100, 'catalog-writes' => 100 },
-                  ports => { 8145 => $old->port, 8146 => $new->port },
-                  edit => sub {
-                      s/proxy_read_timeout +\K10s/300ms/;
-                      s/max_fails=3/max_fails=0/;
-                  });
-
-    is(letter($g->ask(8140, 'GET', '/catalog/good')), 'c', 'the service');
-    is($g->ask(8140, 'GET', '/catalog/404')->{status}, 404, 'its 404 is one');
-    is(methods($old, '/catalog/404'), '', 'nobody else is asked');
-
-    for my $fail (sort keys %fails) {
-        my $path = "/catalog/$fail";
-
-        is(letter($g->ask(8140, 'GET', $path)), 'm',
-           "$fail: a read is the monolith's");
-
-        my $entry = entry($g, uri => $path, method => 'GET');
-        my $status = $fail =~ /^\d/ ? $fail : $fail eq 'hang' ? 504 : 502;
-
-        is("$entry->{service} $entry->{split} $entry->{upstream} "
-           . $entry->{upstream_status},
-           'catalog sticky 127.0.0.1:' . $g->port(8146) . ', 127.0.0.1:'
-           . $g->port(8145) . " $status, 200",
-           "$fail: the log says who has failed and who has answered");
-
-        for my $method (qw( POST PUT PATCH DELETE )) {
-            is($g->ask(8140, $method, $path, 'x')->{status}, $status,
-               "$fail: $method is not repeated");
-        }
-
-        is($g->ask(8140, 'GET', $path, 'X-Canary' => 'new')->{status}, $status,
-           "$fail: a canary sees what it is");
-
-        is(methods($new, $path), 'GET POST PUT PATCH DELETE GET',
-           "$fail: the service has had each once");
-        is(methods($old, $path), 'GET', "$fail: the monolith the read");
-    }
-
-    is($g->ask(8140, 'HEAD', '/catalog/500')->{status}, 200, 'HEAD is a read');
-
-    ok(!eval { client($g)->ask('GET', '/catalog/broken') },
-       'what has begun and breaks off is broken');
-    is(methods($old, '/catalog/broken'), '', 'and not begun again');
-
-    # Writes on connections that might be closing: there are none that were
-    # kept.
-
-    for my $method (qw( POST PUT PATCH DELETE )) {
-        is(letter($g->ask(8140, $method, '/catalog/good', 'x')), 'c', $method);
-        $g->ask(8140, $method, '/catalog/close', 'x');
-    }
-
-    is(methods($new, '/catalog/close'), 'GET POST PUT PATCH DELETE GET'
-       . ' POST PUT PATCH DELETE', 'each is seen once');
-    unlike(join('', heads($old, '/catalog/good')), qr/./,
-           'and the monolith has seen none of them');
-
-    $new->stop;
-    $g->stop;
-    $g->clean_log('failures: the log is clean');
-}
-
-
-# After three failures the service is left alone for a while.
-
-sub trips {
-    my $new = service('catalog', '/catalog/500' =>
-                      answer(500, '', 'Content-Length' => 0));
-
-    my $g = start(percent => { catalog => 100 },
-                  ports => { 8146 => $new->port }, edit => sub {
-                      s/fail_timeout=10s/fail_timeout=1s/g;
-                  });
-
-    my $client = client($g);
-
-    is(join('', map { letter($client->ask('GET', '/catalog/500')) } 1 .. 20),
-       'm' x 20, 'the monolith answers in place of the service');
-    is(scalar(my @seen = $new->seen('/catalog/500')), 3,
-       'which is asked three times');
-    is(letter($client->ask('GET', '/catalog/good')), 'm',
-       'and then not at all');
-
-    is(entry($g, uri => '/catalog/good')->{upstream},
-       '127.0.0.1:' . $g->port(8145), 'which the log shows');
-
-    ok(E2E::wait_for(5, sub {
-        letter(client($g)->ask('GET', '/catalog/good')) eq 'c'
-    }), 'until it has had time');
-
-    $g->stop;
-    $g->clean_log('three failures: the log is clean');
-}
-
-
-# A service that is killed, and comes back, under reads and writes.
-
-sub killed {
-    my $new = service('catalog');
-    my $old = service('monolith');
-
-    my $g = start(percent => { catalog => 100, 'catalog-writes' => 100 },
-                  ports => { 8145 => $old->port, 8146 => $new->port },
-                  edit => sub { s/fail_timeout=10s/fail_timeout=1s/g });
-
-    my $client = client($g);
-    my ($reads, $writes) = ('', '');
-
-    for my $n (1 .. 60) {
-        $new->stop if $n == 21;
-
-        $new = service('catalog', port => $g->port(8146)) if $n == 41;
-
-        $reads .= letter($client->ask('GET', '/catalog/good'));
-        $writes .= letter($client->ask('POST', '/catalog/body', 'x'));
-    }
-
-    like($reads, qr/^c{20}m{20,}c*$/, 'reads all have an answer');
-    is($writes, 'c' x 20 . '!' x 20 . 'c' x 20, 'writes when it is there');
-    is(methods($old, '/catalog/body'), '', 'and are nobody else\'s');
-    is(scalar(my @seen = $new->seen('/catalog/body')), 20, 'nor come later');
-
-    ok(E2E::wait_for(5, sub {
-        letter($client->ask('GET', '/catalog/good')) eq 'c'
-    }), 'reads are back as well');
-
-    $g->stop;
-    $g->clean_log('killed: the log is clean');
 }

@@ -10,6 +10,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 
 use E2EExample;
+use E2EGuide;
 use Test::More;
 
 my $guide = E2E::slurp("$E2E::ROOT/docs/guide-migration.md");
@@ -31,7 +32,7 @@ my @blocks = $guide =~ /^```console\n(.*?)^```$/msg;
 
 cmp_ok(scalar @blocks, '>', 10, 'there are commands');
 
-my $before = "cd '$g->{dir}'; sleep() { :; };";
+my $before = "cd '$g->{dir}'; sleep() { :; };\n" . E2EGuide::quiet($g->{dir});
 
 for my $block (@blocks) {
     my @commands = $block =~ /^\$ (.*\n(?:(?!\$ ).*\n)*)/mg;
@@ -65,6 +66,7 @@ is(E2E::slurp("$g->{dir}/conf.example/migration.conf")
    ' * /catalog/** catalog; * /orders/** orders; ',
    'all is on services');
 
+refused();
 back();
 
 $g->stop;
@@ -84,7 +86,8 @@ sub entered {
     my $reload = $command =~ /\b(?:share|reload)\b/;
     my %old = map { $_ => 1 } $g->workers;
 
-    my $output = E2E::output('bash', '-c', $before . ported($command));
+    my $output = E2E::output('bash', '-c', "$before\nquiet\n"
+                                           . ported($command));
 
     $output .= "exit status " . ($? >> 8) . "\n" if $? != 0;
 
@@ -96,10 +99,6 @@ sub entered {
     {
         $output .= "no reload\n";
     }
-
-    # a log is written after the answer, and a shadow's answers come later
-
-    Time::HiRes::sleep(0.1);
 
     for my $port (keys %ports) {
         $output =~ s/\b127\.0\.0\.1:$ports{$port}\b/127.0.0.1:$port/g;
@@ -131,6 +130,25 @@ sub normal {
 }
 
 
+# What is no share changes nothing.
+
+sub refused {
+    my $file = "$g->{dir}/conf.example/migration/percent";
+    my $before_it = E2E::slurp($file);
+
+    for my $wrong ('catlog 10', 'catalog', 'catalog 101', 'catalog 10%',
+                   'catalog -5', 'catalog 1.5', 'catalog abc', 'catalog 05')
+    {
+        is(E2E::output('bash', '-c', "${before}share $wrong"),
+           "not a share: $wrong\n", "share $wrong");
+    }
+
+    is(E2E::slurp($file), $before_it, 'the shares are what they were');
+
+    return;
+}
+
+
 # The way back, with the commands that the steps name: for each of them who
 # answers reads, writes, and what is about everything else.
 
@@ -155,13 +173,15 @@ sub back {
     # the last has left nothing to be mirrored
 
     my $shadow = "$g->{prefix}/migration_shadow.log";
+    entered('quiet');
+
     my $size = -s $shadow;
 
-    entered('curl -s $url/catalog/7');
+    entered('curl -s $url/catalog/7; quiet');
     is(-s $shadow, $size, 'nothing is mirrored any more');
 
     entered('share catalog-shadow 100');
-    entered('curl -s $url/catalog/7');
+    entered('curl -s $url/catalog/7; quiet');
     cmp_ok(-s $shadow, '>', $size, 'as it would be');
 
     return;
@@ -245,7 +265,8 @@ sub installed {
 
     my $conf = E2E::slurp("$etc/nginx.conf");
 
-    unlike($conf, qr/^\s*include\s.*(?:build|services)|_temp_path/m, 'nothing is left of the tree');
+    unlike($conf, qr/^\s*include\s.*(?:build|services)|_temp_path/m,
+           'nothing is left of the tree');
     is(join(' ', sort $conf =~ /^load_module modules\/ngx_http_gateway_(\w+)_/mg),
        'aggregate jwt limit route websocket', 'the modules are loaded');
     is(join(' ', $conf =~ m{\s(/\S+\.(?:log|pid))\b}g),

@@ -130,9 +130,8 @@ async function chat() {
     // ten of an address, as soon as the others are gone
 
     const all = [];
+    const end = Date.now() + 5000;
     let ws;
-
-    await sleep(100);
 
     do {
         ws = connect(`/chat?name=n${all.length}&room=r${all.length}`,
@@ -140,6 +139,10 @@ async function chat() {
 
         if (await limited(ws.opened) == 'open') {
             all.push(ws);
+            ws = undefined;
+
+        } else if (all.length < 10 && Date.now() < end) {
+            await sleep(20);
             ws = undefined;
         }
 

@@ -324,7 +324,7 @@ for my $scheme (qw( http https )) {
 
 {
     my $ws = served('/app/', headers => [
-        Authorization => token(sub => 'bob', exp => at(2)) ]);
+        Authorization => token(sub => 'bob', exp => at(3)) ]);
 
     is(said($ws, 'x')->{'x-user'}, 'bob', 'a token that soon expires');
     is($ws->read_close()->{code}, 1008, 'closes the WebSocket then');

@@ -3,6 +3,7 @@
 //
 //     open    { n }     so many more, each in one of ten groups
 //     start             messages and pushes begin, and go on
+//     enough            waits until there were many of each
 //     stop              { messages, pushes }: what became of them since
 //     count             { open, codes }: how sockets are, or have ended
 //     all               one push to each socket and to each group
@@ -14,7 +15,7 @@
 
 const readline = require('readline');
 
-const { open, limited, next, sleep, where, ask } =
+const { open, limited, next, sleep, until, where, ask } =
     require('./serve_client.cjs');
 
 const GROUPS = 10;
@@ -149,6 +150,12 @@ function start() {
 }
 
 
+function enough() {
+    return until(() => pushes.statuses[200] > 50 && pushes.reached > 100
+                       && messages.answered > 50, 20);
+}
+
+
 async function stop() {
     going = false;
     await Promise.all(running);
@@ -204,6 +211,9 @@ async function all() {
         counts.groups += json && json.reached || 0;
     }
 
+    const got = () => open.reduce((sum, ws) => sum + ws.got.length, 0);
+
+    await until(() => got() >= counts.ids + counts.groups);
     await sleep(100);
 
     for (const ws of open) {
@@ -219,7 +229,7 @@ async function leave({ n }) {
         const ws = await open('/s/?' + new URLSearchParams([
             ['h', `Gateway-Set-State:group=g${i % GROUPS}`]]));
 
-        ws.send('{"do":{"delay":1500,"text":"late"}}');
+        ws.send('{"do":{"delay":3000,"text":"late"}}');
         ws.send('and this');
         ws.close(1000);
 
@@ -241,8 +251,8 @@ async function close() {
 }
 
 
-const ASKS = { open: ({ n }) => enter(n), start, stop, count, all, leave,
-               close, forget: () => { crowd = []; return true; } };
+const ASKS = { open: ({ n }) => enter(n), start, enough, stop, count, all,
+               leave, close, forget: () => { crowd = []; return true; } };
 
 
 process.stdout.write('{}\n');

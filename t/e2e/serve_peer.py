@@ -342,7 +342,7 @@ async def messages():
             is_((await closed(ws))[0], code, at)
 
     async with connect('/ping/', ping_interval=0.05) as ws:
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.5)
         await ws.send('x')
         is_(await receive(ws), 'x', 'pings of both')
 

@@ -105,7 +105,7 @@ async function push({ is, opened, act, error, args, told }) {
 
     // a message is with the backend meanwhile, which pushes itself
 
-    act(ws, { text: 'the answer', delay: 200 });
+    act(ws, { text: 'the answer', delay: 1000 });
     await sleep(50);
     await post(to, 'meanwhile', { 'Content-Type': 'text/plain' });
     is([await next(ws), await next(ws)], ['meanwhile', 'the answer'],

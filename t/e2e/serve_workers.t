@@ -17,7 +17,7 @@ use Test::More;
 use Time::HiRes qw( sleep time );
 
 my $sockets = 1000;
-my $leave = 40;
+my $leave = 120;
 my $drain = 1;
 
 my $backend = E2EPeer->start(node(), "$FindBin::Bin/serve_backend.cjs");
@@ -67,7 +67,7 @@ sub sums {
 
     my $sums;
 
-    E2E::wait_for(8, sub {
+    E2E::wait_for(15, sub {
         $sums = ask($backend, 'sums');
         return $sums->{ended} >= $ended;
     });
@@ -88,6 +88,8 @@ sub sums {
 
 sub traffic {
     my ($name, $lost) = @_;
+
+    ok(ask($client, 'enough'), "$name: there is enough of it");
 
     my $seen = ask($client, 'stop');
     my ($messages, $pushes) = @$seen{qw( messages pushes )};
@@ -145,9 +147,13 @@ my $lost;
         return @workers == 4 && !grep { $_ == $worker } @workers;
     }), 'a worker that is killed is replaced');
 
-    sleep 0.7;
+    my ($seen, $open);
 
-    my $seen = ask($client, 'count');
+    E2E::wait_for(10, sub {
+        ($seen, $open) = (ask($client, 'count'), $seen && $seen->{open});
+        sleep 0.3;
+        return $open && $seen->{open} == $open;
+    });
 
     $lost = $sockets - $seen->{open};
     cmp_ok($lost, '>', 0, 'its sockets are cut off');
@@ -179,7 +185,7 @@ my $lost;
     my @old = $nginx->workers;
 
     ask($client, 'start');
-    sleep 0.3;
+    ask($client, 'enough');
 
     my $start = time;
 
@@ -191,7 +197,7 @@ my $lost;
 
     is_deeply($end->{codes}, { 1001 => $sockets, 1006 => $lost },
               'reload: each gets a Close with 1001');
-    cmp_ok(time - $start, '<', $drain + 2, 'reload: within the time to drain');
+    cmp_ok(time - $start, '<', $drain + 5, 'reload: within the time to drain');
 
     traffic('reload');
 

@@ -171,7 +171,7 @@ async function handshake() {
 
     ws = connect('/deadconnect/');
     is(await limited(ws.opened), 502, 'connect: a backend that is not there');
-    ws = connect('/slowconnect/?delay=1000');
+    ws = connect('/slowconnect/?delay=4000');
     is(await limited(ws.opened), 504, 'connect: a backend that is too slow');
     ws = await open('/plain/');
     ws.send('x');
@@ -369,7 +369,7 @@ async function messages() {
     ws.close();
 
     ws = await opened('/slow/');
-    act(ws, { delay: 1000 });
+    act(ws, { delay: 4000 });
     await error(ws, 504, 'Gateway Timeout', 'a backend that is too slow');
     ws.close();
 
@@ -574,14 +574,14 @@ async function closing() {
     ws = await opened('/s/');
 
     for (let i = 0; i < 10; i++) {
-        act(ws, { text: `${i}`, delay: 20 });
+        act(ws, { text: `${i}`, delay: 100 });
     }
 
     const start = Date.now();
 
     ws.close(1000, 'enough');
     is(await limited(ws.closed), [1000, 'enough'], 'closed, with messages');
-    is(Date.now() - start < 150, true, 'closed, with messages: at once');
+    is(Date.now() - start < 900, true, 'closed, with messages: at once');
     is(await told(ws.id), ['1000 enough'], 'closed, with messages: once');
     is(backend.seen.filter((one) => one.id == ws.id)
                    .map((one) => one.event).join(),
@@ -624,7 +624,7 @@ async function rules() {
     const ping = await opened('/ping/');
     const idle = await opened('/idle/');
     const age = await opened('/age/');
-    const expires = await opened(`/expires/?until=${Date.now() / 1000 + 0.5}`);
+    const expires = await opened(`/expires/?until=${Date.now() / 1000 + 1.5}`);
 
     is((await limited(idle.closed))[0], 1001, 'idle_timeout');
     is((await limited(age.closed))[0], 1001, 'max_age');

@@ -20,6 +20,7 @@ use Compress::Zlib ();
 use IO::Socket::INET ();
 use MIME::Base64 qw( encode_base64 );
 use NgxGatewayBackend;
+use NgxGatewaySystem qw( children );
 use NgxGatewayWebSocket;
 use Test::More;
 use Time::HiRes ();
@@ -75,21 +76,31 @@ same('the same, and the service refuses', map {
     NgxGatewayWebSocket->new($_->{port}, uri => '/refused')->head
 } @sides);
 
-same('requests and connections that were counted', map {
-    exchange($_->{port}, get('/status'))
-} @sides);
+# A connection that lingers is counted for a moment.
+
+same('requests and connections that were counted', settled(sub {
+    return map { exchange($_->{port}, get('/status')) } @sides;
+}));
 
 
 # A reload, after which all is as before; workers that have not done anything
-# yet have the same open.
+# yet have the same open.  They have a channel to each process of the old ones
+# that is not gone yet, and hear of its end from the master.
+
+my @old = map { children($_->{nginx}->pid) } @sides;
 
 $_->{nginx}->reload for @sides;
 
-same('files that a worker has open', map {
-    my ($worker) = $_->{nginx}->workers;
-    join "\n", sort map { (readlink // '') =~ s/\[\d+\]/[N]/gr }
-               glob "/proc/$worker/fd/*"
-} @sides);
+ok(E2E::wait_for(20, sub { !grep { kill 0, $_ } @old }),
+   'no process is left of those before the reload');
+
+same('files that a worker has open', settled(sub {
+    return map {
+        my ($worker) = $_->{nginx}->workers;
+        join "\n", sort map { (readlink // '') =~ s/\[\d+\]/[N]/gr }
+                   glob "/proc/$worker/fd/*"
+    } @sides;
+}));
 
 same('after a reload', map { exchange($_->{port}, get('/')) } @sides);
 
@@ -136,6 +147,22 @@ sub mapped {
 sub loads {
     return map { /^include (.*);/ ? E2E::slurp($1) : $_ }
            split /\n/, E2E::modules();
+}
+
+
+# What is asked of both, when it has become the same, or does not for a while.
+
+sub settled {
+    my ($ask) = @_;
+
+    my @answers;
+
+    E2E::wait_for(5, sub {
+        @answers = $ask->();
+        return normal($answers[0]) eq normal($answers[1]);
+    });
+
+    return @answers;
 }
 
 

@@ -45,7 +45,7 @@ server {
     listen 127.0.0.1:$port;
 
     gateway_websocket_guard on;
-    gateway_websocket_read_timeout 500ms;
+    gateway_websocket_read_timeout 10s;
     gateway_websocket_send '{"id":"\$request_id"}';
 
     # sockets
@@ -114,6 +114,19 @@ server {
         gateway_websocket_pass ws://$service/;
     }
 
+    location = /p_fallback/silent {
+        gateway_websocket_guard off;
+        error_page 502 504 =200 /p/json;
+        gateway_websocket_read_timeout 300ms;
+        gateway_websocket_pass ws://$service/silent;
+    }
+
+    location = /p_silent {
+        gateway_websocket_guard off;
+        gateway_websocket_read_timeout 300ms;
+        gateway_websocket_pass ws://$service/silent;
+    }
+
     location /p_from_proxy/ {
         error_page 502 = /p/json;
         proxy_pass http://127.0.0.1:1;
@@ -138,7 +151,7 @@ server {
 
     location /mirror_p/ {
         gateway_websocket_guard off;
-        mirror /p/silent;
+        mirror /p_silent;
         mirror /k/json;
         gateway_websocket_pass ws://$service/;
     }

@@ -266,7 +266,7 @@ async def rules():
         is_(await closed(ws), 1008, 'too many messages')
 
     async with connect('/ping/echo', ping_interval=0.1) as ws:
-        await asyncio.sleep(1)
+        await asyncio.sleep(1.7)
         await ws.send('x')
         is_(await receive(ws), 'x', 'pings of three')
 

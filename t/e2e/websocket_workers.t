@@ -43,9 +43,8 @@ my @node = ('node', "$FindBin::Bin/websocket_ws.cjs", certificate());
 my $service = E2EPeer->start(@node);
 my $client = E2EPeer->start(@node);
 
-my $backend = NgxGatewayWebSocketBackend->new();
-my $backend_port = $backend->port();
-my $port = E2E::free_port();
+my ($port, $backend_port) = (E2E::free_port(), E2E::free_port());
+my $backend = NgxGatewayWebSocketBackend->new(port => $backend_port);
 
 my $nginx = E2E->start(name => 'gateway', port => $port, workers => 4,
                        connections => 4096, main => <<'_EOC_',
@@ -68,14 +67,16 @@ upstream backend {
 
 gateway_websocket_drain ${drain}s;
 
+# each worker gets its share of the connections
+
 server {
-    listen 127.0.0.1:$port;
+    listen 127.0.0.1:$port reuseport;
     keepalive_requests 1000000;
 
     location /g/ {
         gateway_websocket_guard on;
         gateway_websocket_deflate on;
-        gateway_websocket_ping 1s;
+        gateway_websocket_ping 2s;
         proxy_pass http://service/;
         proxy_http_version 1.1;
         proxy_set_header Upgrade \$http_upgrade;
@@ -154,7 +155,9 @@ sub files {
     note(sprintf 'the first after %.2f s, the last after %.2f s',
          map { $_ / 1000 - $start } @$end{qw( first last )});
 
-    cmp_ok($end->{last} / 1000 - $start, '<', $drain + 1.5,
+    # and not when workers have to end, after ten seconds
+
+    cmp_ok($end->{last} / 1000 - $start, '<', $drain + 5,
            'within the time to drain');
     cmp_ok($end->{last} - $end->{first}, '>', $drain * 1000 / 4,
            'not all at once');
@@ -170,7 +173,7 @@ sub files {
 
     ok(E2E::wait_for(5, sub { !grep { kill 0, $_ } @old }),
        'the old workers end');
-    cmp_ok(time - $start, '<', $drain + 4, 'as soon as they can');
+    cmp_ok(time - $start, '<', $drain + 7, 'as soon as they can');
 
     forget();
 }
@@ -192,12 +195,21 @@ sub files {
 
     my $new = NgxGatewayWebSocket->open($port, uri => '/g/echo');
 
-    $new->send_text('new');
-    is($new->read_text(), 'new', 'a new one while the old are being closed');
-    ok(E2E::wait_for(8, sub { !grep { kill 0, $_ } @old }),
-       'the old workers end');
-    $new->send_text('still there');
-    is($new->read_text(), 'still there', 'the new one stays');
+    my $n = 0;
+    my $said = sub {
+        $n++;
+        $new->send_text("new $n") && ($new->read_text() // '') eq "new $n";
+    };
+
+    ok($said->(), 'a new one while the old are being closed');
+
+    my $stays = 1;
+
+    ok(E2E::wait_for(8, sub {
+        $stays &&= $said->();
+        return !grep { kill 0, $_ } @old;
+    }), 'the old workers end');
+    ok($stays && $said->(), 'the new one stays');
     $new->send_close(1000);
     is($new->read_close()->{code}, 1000, 'until it is closed');
 
@@ -246,7 +258,7 @@ sub files {
 }
 
 
-# What 2,500 sockets leave behind.
+# What 3,000 sockets leave behind.
 
 {
     my ($memory, $files);
@@ -263,9 +275,10 @@ sub files {
         my $now = 0;
 
         $now += E2E::memory($_) for $nginx->workers;
-        $memory //= $now if $round == 2;
+        $memory = $now if $round <= 3 && $now > ($memory // 0);
 
         note("$now kB");
+
         # a sanitizer keeps what is freed for a while
 
         cmp_ok($now, '<', $memory + 3000, 'their memory is free again')
@@ -428,7 +441,8 @@ sub finish {
 
     # One connection for each worker that had something to ask
 
-    cmp_ok($backend->open(), '<=', 4, 'one connection for each worker');
+    ok($backend->wait(sub { $_[0]->open() <= 4 }),
+       'one connection for each worker');
 }
 
 

@@ -11,11 +11,10 @@ use NgxGatewayNginx;
 
 use Test::More;
 
-my $curl = `curl --version 2>&1` // '';
-
-plan skip_all => 'no curl that speaks HTTP/2' if $curl !~ /^Features:.*HTTP2/m;
+http2_need_curl();
 
 my $nginx = NgxGatewayNginx->new(
+    http2 => 1,
     http => <<'_EOC_',
     gateway_jwt_issuer corp {
         issuer   https://id.example.com;
@@ -51,33 +50,10 @@ _EOC_
 _EOC_
 );
 
-if ($nginx->nginx_version() < 1025001) {
-    $nginx->{listen} = 'http2';
-
-} else {
-    $nginx->{server} .= "http2 on;\n";
-}
-
 $nginx->write_file('keys', jwks(qw( rsa p256 )));
 $nginx->start();
 
 my $url = 'http://127.0.0.1:' . $nginx->port();
-
-# the answers to these arguments of curl, one after the other
-
-sub curl {
-    my (@arguments) = @_;
-
-    open my $out, '-|', 'curl', '-sS', '-i', '--http2-prior-knowledge',
-         '--max-time', 30, @arguments
-        or die "curl: $!\n";
-
-    local $/ = undef;
-    my $text = <$out> // '';
-    close $out;
-
-    return $text;
-}
 
 sub bearer {
     my ($token) = @_;
@@ -115,7 +91,7 @@ my @cases = (
 
 for my $case (@cases) {
     my ($name, $arguments, $code, $status, $challenge, $body) = @$case;
-    my $text = curl(@$arguments, "$url/t");
+    my $text = http2_curl(@$arguments, "$url/t");
 
     like($text, qr{^HTTP/2 $code\b}, "$name: code");
     like($text, qr/^x-status: \Q$status\E\r$/m, "$name: status");
@@ -133,13 +109,13 @@ for my $case (@cases) {
     }
 }
 
-my $text = curl("$url/any");
+my $text = http2_curl("$url/any");
 
 like($text, qr{^HTTP/2 200\b}, 'satisfy any: code');
 like($text, qr/^x-status: missing\r$/m, 'satisfy any: status');
 unlike($text, qr/^www-authenticate:/m, 'satisfy any: no challenge');
 
-$text = curl(bearer($good), bearer($good), "$url/t");
+$text = http2_curl(bearer($good), bearer($good), "$url/t");
 
 like($text, qr{^HTTP/2 400\b}, 'two Authorization headers: code');
 unlike($text, qr/backend/, 'two Authorization headers: not the backend');
@@ -163,11 +139,7 @@ for my $n (1 .. 20) {
                 "200 backend user$n\n";
 }
 
-my $client = NgxGatewayHTTP2->new($nginx->port());
-my @got = map { "$_->{code} $_->{body}" }
-          $client->answers($client->send(@requests));
-
-$client->close();
+my @got = http2_all($nginx->port(), @requests);
 
 for my $i (0 .. $#want) {
     my $name = "stream $i: $requests[$i][0]";

@@ -245,10 +245,10 @@ no token is sent twice, so the cache has no part in it
 --- tokens eval
 my $then;
 [
-    [ 'exp ahead' => sub { $then = time() + 2; jwt({ exp => \$then, n => 1 }) }
+    [ 'exp ahead' => sub { $then = time() + 3; jwt({ exp => \$then, n => 1 }) }
       => 'ok' ],
     [ 'nbf ahead' => sub { jwt({ nbf => \$then, n => 1 }) }
-      => 'not_yet_valid', pause => 2.1 ],
+      => 'not_yet_valid', pause => 3.1 ],
     [ 'exp passed' => sub { jwt({ exp => \$then, n => 2 }) } => 'expired' ],
     [ 'nbf passed' => sub { jwt({ nbf => \$then, n => 2 }) } => 'ok' ],
 ]

@@ -10,7 +10,8 @@ package E2E;
 # With bare => 1 it has none of the modules.
 #
 #     pid, workers    process ids of the master and of its workers
-#     reload          sends HUP; true when new workers have replaced the old
+#     reload          sends HUP; true when new workers have replaced the old,
+#                     which have ended
 #     log             what error.log has so far
 #     clean_log       a test: no line of the log that should not be there
 #     stop            sends QUIT, waits
@@ -22,12 +23,13 @@ use Cwd ();
 use File::Basename ();
 use File::Path ();
 use File::Temp ();
-use IO::Socket::INET ();
 use POSIX ();
-use Time::HiRes ();
 use Test::More ();
 
 use E2EClient ();
+use NgxGatewayPorts qw( free_port );
+use NgxGatewaySystem qw( slurp spew output nginx_binary children title memory
+                         wait_for );
 
 our $ROOT = Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../..');
 
@@ -76,14 +78,9 @@ sub need {
 
 
 sub binary {
-    return $ENV{TEST_NGINX_BINARY} if $ENV{TEST_NGINX_BINARY};
-
-    for my $path (File::Spec->path, '/usr/local/sbin', '/usr/sbin') {
-        return "$path/nginx" if -x "$path/nginx";
-    }
-
-    die "there is no nginx: install Debian's package nginx, or run "
-        . "\"make deps\"\n";
+    return nginx_binary()
+           // die "there is no nginx: install Debian's package nginx, or run "
+                  . "\"make deps\"\n";
 }
 
 
@@ -101,42 +98,17 @@ sub sanitized {
 }
 
 
-# A port that was free a moment ago.
-
-sub free_port {
-    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
-        or die "no free port: $!\n";
-
-    return $socket->sockport();
-}
-
-
 sub start {
     my ($class, %o) = @_;
 
     my $prefix = dir() . '/' . ($o{name} // 'nginx' . ++$names);
-    my $self = bless { prefix => $prefix, seen => 0 }, $class;
+    my $self = bless { prefix => $prefix, seen => 0, quit => 5 }, $class;
 
     File::Path::make_path($prefix);
     spew("$prefix/nginx.conf", _conf($prefix, %o));
 
-    my $pid = fork // die "fork: $!\n";
-
-    if (!$pid) {
-        # with SIGHUP and others as they usually are
-
-        $SIG{$_} = 'DEFAULT' for qw( INT TERM HUP PIPE );
-
-        open STDERR, '>>', "$prefix/stderr.log" or POSIX::_exit(126);
-
-        exec { binary() } 'nginx', '-p', "$prefix/",
-             '-e', "$prefix/error.log", '-c', "$prefix/nginx.conf"
-            or POSIX::_exit(127);
-    }
-
-    $self->{pid} = $pid;
-    $running{$pid} = $self;
-
+    my $pid = $self->spawn('-e', "$prefix/error.log",
+                           '-c', "$prefix/nginx.conf");
     my $workers = $o{workers} // 1;
 
     my $up = wait_for(20, sub {
@@ -150,6 +122,31 @@ sub start {
     }
 
     return $self;
+}
+
+
+# Runs nginx with these arguments; it is stopped at the end at the latest.
+
+sub spawn {
+    my ($self, @arguments) = @_;
+
+    my $prefix = $self->{prefix};
+    my $pid = fork // die "fork: $!\n";
+
+    if (!$pid) {
+        # with SIGHUP and others as they usually are
+
+        $SIG{$_} = 'DEFAULT' for qw( INT TERM HUP PIPE );
+
+        open STDERR, '>>', "$prefix/stderr.log" or POSIX::_exit(126);
+
+        exec { binary() } 'nginx', '-p', "$prefix/", @arguments
+            or POSIX::_exit(127);
+    }
+
+    $running{$pid} = $self;
+
+    return $self->{pid} = $pid;
 }
 
 
@@ -241,29 +238,10 @@ sub pid {
 sub workers {
     my ($self) = @_;
 
-    my @workers = grep { _title($_) =~ /worker process/ }
-                  _children($self->{pid});
+    my @workers = grep { title($_) =~ /worker process/ }
+                  children($self->{pid});
 
     return @workers;
-}
-
-
-sub _children {
-    my ($pid) = @_;
-
-    my $file = "/proc/$pid/task/$pid/children";
-
-    return split ' ', slurp($file) if -e $file;
-    return split ' ', output('pgrep', '-P', $pid);
-}
-
-
-sub _title {
-    my ($pid) = @_;
-
-    open my $in, '<', "/proc/$pid/cmdline" or return '';
-
-    return <$in> // '';
 }
 
 
@@ -279,14 +257,16 @@ sub hup {
 sub reload {
     my ($self) = @_;
 
-    my %old = map { $_ => 1 } $self->workers;
+    my @old = $self->workers;
+    my $count = grep { title($_) !~ /shutting down/ } @old;
+    my %old = map { $_ => 1 } @old;
 
     $self->hup;
 
     return wait_for(20, sub {
         my @workers = $self->workers;
 
-        return @workers == keys %old && !grep { $old{$_} } @workers;
+        return @workers == $count && !grep { $old{$_} } @workers;
     });
 }
 
@@ -353,17 +333,6 @@ sub _stderr {
 }
 
 
-# kB of anonymous memory that a process holds.
-
-sub memory {
-    my ($pid) = @_;
-
-    my ($kb) = slurp("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m;
-
-    return $kb;
-}
-
-
 sub stop {
     my ($self) = @_;
 
@@ -371,75 +340,13 @@ sub stop {
 
     delete $running{$pid} or return;
 
-    kill 'QUIT', $pid;
+    for my $signal (qw( QUIT TERM KILL )) {
+        kill $signal, $pid, $signal eq 'KILL' ? $self->workers : ();
 
-    my $gone = sub { waitpid($pid, POSIX::WNOHANG()) != 0 };
-
-    if (!wait_for(5, $gone)) {
-        kill 'TERM', $pid;
-
-        if (!wait_for(5, $gone)) {
-            kill 'KILL', $pid, $self->workers;
-            waitpid $pid, 0;
-        }
+        last if wait_for($self->{quit}, sub {
+            waitpid($pid, POSIX::WNOHANG()) != 0
+        });
     }
-
-    return;
-}
-
-
-sub wait_for {
-    my ($seconds, $code) = @_;
-
-    my $end = Time::HiRes::time() + $seconds;
-
-    while (1) {
-        my $result = $code->();
-
-        return $result if $result;
-        return if Time::HiRes::time() > $end;
-
-        Time::HiRes::sleep(0.02);
-    }
-}
-
-
-# What a command prints, errors included.
-
-sub output {
-    my (@command) = @_;
-
-    my $pid = open(my $pipe, '-|') // die "fork: $!\n";
-
-    if (!$pid) {
-        open STDERR, '>&', \*STDOUT;
-        exec { $command[0] } @command or POSIX::_exit(127);
-    }
-
-    local $/;
-    my $output = <$pipe> // '';
-    close $pipe;
-
-    return $output;
-}
-
-
-sub slurp {
-    my ($file) = @_;
-
-    open my $in, '<:raw', $file or die "$file: $!\n";
-    local $/;
-
-    return <$in> // '';
-}
-
-
-sub spew {
-    my ($file, $text) = @_;
-
-    open my $out, '>:raw', $file or die "$file: $!\n";
-    print $out $text;
-    close $out or die "$file: $!\n";
 
     return;
 }

@@ -40,7 +40,6 @@ use warnings;
 use File::Copy ();
 use File::Path ();
 use File::Temp ();
-use IO::Socket::INET ();
 use JSON::PP ();
 use POSIX ();
 use Test::More ();
@@ -49,18 +48,7 @@ use NgxGatewayJWT qw( jwks );
 
 use base 'E2E';
 
-my $test = $$;
-my ($names, %running) = (0);
-
-END {
-    my $status = $?;
-
-    if ($$ == $test) {
-        $running{$_}->stop for keys %running;
-    }
-
-    $? = $status;
-}
+my $names = 0;
 
 
 sub start {
@@ -89,7 +77,8 @@ sub prepare {
 
     my $dir = E2E::dir() . "/$name" . ++$names;
     my $self = bless { name => $name, dir => $dir, prefix => "$dir/build",
-                       seen => 0, options => \%o }, $class;
+                       seen => 0, quit => $o{quit} // 5, options => \%o },
+                     $class;
 
     File::Path::make_path("$dir/build", "$dir/conf.example/keys",
                           "$dir/conf.example/services",
@@ -163,11 +152,9 @@ sub _files {
     }
 
     my %ports = map { $_ => 1 } map { /\b127\.0\.0\.1:(\d+)/g } values %texts;
-    my @sockets;
 
     for my $port (sort keys %ports) {
-        push @sockets, _listen();
-        $ports{$port} = $given->{$port} // $sockets[-1]->sockport();
+        $ports{$port} = $given->{$port} // E2E::free_port();
     }
 
     $self->{ports} = \%ports;
@@ -179,21 +166,6 @@ sub _files {
 }
 
 
-# On a port that is not of those that the system gives to connections.
-
-sub _listen {
-    for (1 .. 1000) {
-        my $socket = IO::Socket::INET->new(
-            LocalAddr => '127.0.0.1', LocalPort => 20000 + int rand 12000,
-            Listen => 1, ReuseAddr => 1);
-
-        return $socket if $socket;
-    }
-
-    die "no free port\n";
-}
-
-
 sub _run {
     my ($self) = @_;
 
@@ -201,41 +173,41 @@ sub _run {
 
     unlink "$prefix/$self->{name}_error.log";
 
-    my $pid = fork // die "fork: $!\n";
+    # Workers of a master that is root are another user's, who may not be able
+    # to enter the folder.
 
-    if (!$pid) {
-        # with SIGHUP and others as they usually are
+    my $user = $> == 0 ? ' user root;' : '';
 
-        $SIG{$_} = 'DEFAULT' for qw( INT TERM HUP PIPE );
-
-        open STDERR, '>>', "$prefix/stderr.log" or POSIX::_exit(126);
-
-        # Workers of a master that is root are another user's, who may not be
-        # able to enter the folder.
-
-        my $user = $> == 0 ? ' user root;' : '';
-
-        exec { E2E::binary() } 'nginx', '-p', "$prefix/",
-             '-e', "$prefix/stderr.log",
-             '-c', "$self->{dir}/conf.example/$self->{name}.conf",
-             '-g', "daemon off;$user"
-            or POSIX::_exit(127);
-    }
-
-    $self->{pid} = $pid;
-    $running{$pid} = $self;
-
+    my $pid = $self->spawn(
+        '-e', "$prefix/stderr.log",
+        '-c', "$self->{dir}/conf.example/$self->{name}.conf",
+        '-g', "daemon off;$user");
     my $gone = 0;
+
+    # All of its workers: a reload waits until there are as many again.
+
+    my $workers = $self->_worker_processes();
 
     E2E::wait_for(20, sub {
         $gone = waitpid($pid, POSIX::WNOHANG()) != 0;
 
-        return $gone || -e "$prefix/$self->{name}.pid" && $self->workers;
+        return $gone || -e "$prefix/$self->{name}.pid"
+                        && $self->workers == $workers;
     });
 
-    delete $running{$pid} if $gone;
-
     return !$gone && $self->workers;
+}
+
+
+sub _worker_processes {
+    my ($self) = @_;
+
+    my $conf = E2E::slurp("$self->{dir}/conf.example/$self->{name}.conf");
+    my ($number) = $conf =~ /^worker_processes\s+(\w+);/m;
+
+    return $number // 1 if ($number // '') ne 'auto';
+
+    return E2E::output('getconf', '_NPROCESSORS_ONLN') + 0;
 }
 
 
@@ -391,27 +363,6 @@ sub logged {
     });
 
     return @found;
-}
-
-
-sub stop {
-    my ($self) = @_;
-
-    my $pid = $self->{pid};
-
-    delete $running{$pid} or return;
-
-    my @workers = $self->workers;
-
-    for my $signal (qw( QUIT TERM KILL )) {
-        kill $signal, $pid, $signal eq 'KILL' ? @workers : ();
-
-        last if E2E::wait_for($self->{options}{quit} // 5, sub {
-            waitpid($pid, POSIX::WNOHANG()) != 0
-        });
-    }
-
-    return;
 }
 
 

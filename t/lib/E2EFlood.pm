@@ -15,6 +15,7 @@ package E2EFlood;
 #     answers     { "200 q=100" => 5, ... }: the status, and the first quota
 #                 of RateLimit-Policy if there is one
 #     workers     how many answered, by X-Worker
+#     full        answers of a bucket that was empty before, and was full again
 #     broken      connections that ended with requests unanswered
 #     begin, sent, end    before the first request, before the last ones, after
 #                         the last answer; of the monotonic clock
@@ -66,7 +67,7 @@ sub new {
 sub wait {
     my ($self) = @_;
 
-    my %sum = (answers => {}, broken => 0);
+    my %sum = (answers => {}, broken => 0, full => 0);
     my %workers;
 
     for my $one (splice @{ $self->{running} }) {
@@ -81,7 +82,7 @@ sub wait {
         $sum{answers}{$_} += $seen->{answers}{$_}
             for keys %{ $seen->{answers} };
         $workers{$_} = 1 for keys %{ $seen->{workers} };
-        $sum{broken} += $seen->{broken};
+        $sum{$_} += $seen->{$_} for qw( broken full );
 
         $sum{begin} = $seen->{begin}
             if !defined $sum{begin} || $seen->{begin} < $sum{begin};
@@ -125,7 +126,8 @@ sub _flood {
     my $depth = $o{depth} // 16;
     my $last = $o{each} ? 0 : now() + $o{seconds};
     my @connections = map { { left => 0 } } 1 .. $o{connections} // 4;
-    my %seen = (answers => {}, workers => {}, broken => 0, begin => now());
+    my %seen = (answers => {}, workers => {}, broken => 0, full => 0,
+                empty => 0, begin => now());
 
     @paths = @paths[grep { $_ % $processes == $n } 0 .. $#paths] if $o{each};
 
@@ -204,12 +206,20 @@ sub _count {
 
     my ($status) = $head =~ m{\AHTTP/1\.1 (\d{3})};
     my ($quota) = $head =~ /^RateLimit-Policy: .*?;(q=\d+)/m;
+    my ($left) = $head =~ /^RateLimit: .*?;r=(\d+)/m;
     my ($worker) = $head =~ /^X-Worker: (\d+)/m;
 
     $status //= 'none';
 
     $seen->{answers}{ defined $quota ? "$status $quota" : $status }++;
     $seen->{workers}{$worker}++ if defined $worker;
+
+    if (defined $left && defined $quota) {
+        my $share = $left / substr $quota, 2;
+
+        $seen->{empty} ||= $share < 0.1;
+        $seen->{full}++ if $seen->{empty} && $share > 0.9;
+    }
 
     return;
 }

@@ -13,6 +13,11 @@ package E2EGuide;
 # auto/ is the source tree's.
 #
 # What differs from run to run is taken for equal: see normal().
+#
+#     quiet(DIR)       bash's text of a function "quiet", which waits until all
+#                      nginx with a pid file below DIR/build have nothing to do:
+#                      a log is written after the answer, and a shadow's answer
+#                      comes later still
 
 use strict;
 use warnings;
@@ -91,10 +96,13 @@ sub answers {
     # to enter the folder.
 
     my $user = $> == 0 ? "-g 'user root;'" : '';
-    my $script = 'nginx() { ' . E2E::binary() . " $user \"\$@\"; }\n";
+    my $script = 'nginx() { ' . E2E::binary() . " $user \"\$@\"; }\n"
+                 . quiet($dir);
 
     for my $step (@{ $self->{steps} }) {
-        $script .= "echo '\@\@next'\n$step->{command}";
+        my $wait = $step->{command} =~ /\blogs?\b|_log/ ? "quiet\n" : '';
+
+        $script .= "${wait}echo '\@\@next'\n$step->{command}";
     }
 
     $script =~ s/127\.0\.0\.1:\K(\d+)/$ports{$1} \/\/ $1/ge;
@@ -122,6 +130,33 @@ sub answers {
     my (undef, @answers) = split /^\@\@next\n/m, $output;
 
     return @answers;
+}
+
+
+sub quiet {
+    my ($dir) = @_;
+
+    return <<"_EOC_";
+quiet() {
+    local asked=0 sleeping=0 pid stat
+
+    while [ \$sleeping -lt 3 ] && [ \$asked -lt 500 ]; do
+        asked=\$((asked + 1)) sleeping=\$((sleeping + 1))
+
+        for pid in \$(cat '$dir'/build/*.pid '$dir'/build/*/*.pid 2>/dev/null)
+        do
+            for pid in \$({ cat /proc/\$pid/task/\$pid/children ||
+                           pgrep -P \$pid; } 2>/dev/null)
+            do
+                { read -r stat < /proc/\$pid/stat; } 2>/dev/null || continue
+                [[ \$stat == *") S "* ]] || sleeping=0
+            done
+        done
+
+        command sleep 0.01
+    done
+}
+_EOC_
 }
 
 

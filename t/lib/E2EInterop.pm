@@ -28,6 +28,7 @@ use Test::More;
 
 use E2E ();
 use E2EClient ();
+use NgxGatewayTest ();
 
 my $SIGNATURES = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512'
                  . ' ES256K EdDSA';
@@ -210,7 +211,7 @@ sub _wanted {
     my $status = $case->{answers}{$issuer};
 
     if ($status ne 'ok') {
-        my %details = _details();
+        my %details = %NgxGatewayTest::DETAILS;
 
         return "401 $status\nBearer realm=\"$issuer\","
                . " error=\"invalid_token\","
@@ -231,22 +232,6 @@ sub _wanted {
                                     sort keys %claims;
 
     return $text;
-}
-
-
-sub _details {
-    return (
-        malformed      => 'the token is malformed',
-        unknown_issuer => "the token's issuer is not accepted here",
-        unknown_key    => "the token's key is not known",
-        bad_algorithm  => "the token's algorithm is not accepted",
-        bad_signature  => "the token's signature is not valid",
-        expired        => 'the token has expired',
-        not_yet_valid  => 'the token is not valid yet',
-        wrong_audience => 'the token is not meant for this audience',
-        wrong_type     => 'the token is not of an accepted type',
-        too_long_lived => "the token's lifetime is too long",
-    );
 }
 
 

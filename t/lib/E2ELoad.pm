@@ -8,6 +8,7 @@ package E2ELoad;
 #     use(\@good, \@bad)   which generations of tokens are good or bad; when
 #                          it returns no request that relied on what was said
 #                          before is under way
+#     asked                how many requests there were so far
 #     stop                 ends the clients; the sum of what they saw
 #
 # The tokens: of is [ [ [ token, sub ], ... ], ... ], by generation; always and
@@ -73,6 +74,17 @@ sub use {
     $self->_tell({ good => $good, bad => $bad });
 
     return;
+}
+
+
+sub asked {
+    my ($self) = @_;
+
+    my $sum = 0;
+
+    $sum += $_->{asked} for $self->_tell({ asked => 1 });
+
+    return $sum;
 }
 
 
@@ -163,7 +175,7 @@ sub _client {
     my %seen = (good => 0, bad => 0, expired => 0, again => 0, broken => 0,
                 wrong => []);
     my (@good, @bad);
-    my $left = 0;
+    my ($left, $asked) = (0, 0);
     my $client;
 
     srand $$;
@@ -176,6 +188,11 @@ sub _client {
             if ($message->{stop}) {
                 print $socket _line(\%seen);
                 POSIX::_exit(0);
+            }
+
+            if ($message->{asked}) {
+                print $socket _line({ asked => $asked });
+                next;
             }
 
             @good = (@{ $tokens->{always} },
@@ -193,6 +210,8 @@ sub _client {
         }
 
         my $what = rand;
+
+        $asked++;
 
         if ($what < 0.5) {
             my ($token, $sub) = @{ $good[rand @good] };

@@ -50,8 +50,8 @@ my %SERVE = (
     protocols => 'gateway_websocket_protocols chat v2.chat;',
     origins => 'gateway_websocket_origins https://app.example.com'
                . ' https://*.example.org;',
-    limit => 'gateway_websocket_limit 10r/s burst=5;',
-    ping => 'gateway_websocket_ping 100ms;',
+    limit => 'gateway_websocket_limit 1r/s burst=5;',
+    ping => 'gateway_websocket_ping 500ms;',
     idle => 'gateway_websocket_idle_timeout 300ms;',
     age => 'gateway_websocket_max_age 300ms;',
     expires => 'gateway_websocket_expires $arg_until;',

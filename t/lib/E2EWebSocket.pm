@@ -32,8 +32,8 @@ my %GUARD = (
     protocols => 'gateway_websocket_protocols chat v2.chat;',
     origins => 'gateway_websocket_origins https://app.example.com'
                . ' https://*.example.org;',
-    limit => 'gateway_websocket_limit 10r/s burst=5;',
-    ping => 'gateway_websocket_ping 200ms;',
+    limit => 'gateway_websocket_limit 1r/s burst=5;',
+    ping => 'gateway_websocket_ping 600ms;',
     idle => 'gateway_websocket_idle_timeout 500ms;',
     age => 'gateway_websocket_max_age 500ms;',
     expires => 'gateway_websocket_expires $arg_until;',
@@ -55,8 +55,8 @@ my %PASS = (
     pprotocols => 'gateway_websocket_protocols chat v2.chat;',
     pheaders => 'gateway_websocket_set_header X-Told "told $arg_x";'
                 . ' gateway_websocket_set_header Host told.example.com;',
-    pping => 'gateway_websocket_ping 200ms;'
-             . ' gateway_websocket_read_timeout 3s;',
+    pping => 'gateway_websocket_ping 500ms;'
+             . ' gateway_websocket_read_timeout 4s;',
     ptimeout => 'gateway_websocket_read_timeout 300ms;',
     psmall => 'gateway_websocket_max_message 1k;',
 );

@@ -32,13 +32,13 @@ package E2EWhole;
 use strict;
 use warnings;
 
-use IO::Socket::INET ();
 use JSON::PP ();
 use POSIX ();
 use Time::HiRes ();
 
 use E2E ();
 use E2EClient ();
+use NgxGatewayPorts qw( free_ports );
 
 # wrong answers that a client tells of; requests before it makes a new
 # connection, which another worker may take
@@ -149,20 +149,6 @@ sub DESTROY {
     }
 
     return;
-}
-
-
-# Ports that were free a moment ago, and not one of them twice.
-
-sub free_ports {
-    my ($n) = @_;
-
-    my @sockets = map {
-        IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
-            or die "no free port: $!\n"
-    } 1 .. $n;
-
-    return map { $_->sockport } @sockets;
 }
 
 

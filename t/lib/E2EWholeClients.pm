@@ -198,7 +198,7 @@ sub limits_client {
 # was not looked at, RFC 9113, section 6.8, and is sent again.
 
 sub http2_client {
-    my ($client, $used) = (undef, 0);
+    my ($client, $used, $opened) = (undef, 0, 0);
     my @again;
 
     return sub {
@@ -206,7 +206,7 @@ sub http2_client {
 
         if (!$client || $used == 5) {
             $client = NgxGatewayHTTP2->new($seen->{port});
-            $used = 0;
+            ($used, $opened) = (0, time);
         }
 
         my @paths = (splice(@again), map { '/open/' . int rand 1000 } 1 .. 10);
@@ -236,7 +236,7 @@ sub http2_client {
         # of it may have gone with it.
 
         $seen->broken($client->{socket}, @none . ' streams',
-                      kept => $used && @none == @paths)
+                      opened => $opened, kept => $used && @none == @paths)
             if @none;
 
         $used++;
@@ -271,7 +271,8 @@ sub websockets {
             my $close = $sockets[$i]->read_close(5, answer => 1);
 
             $seen->broken($sockets[$i]->socket, "$path: $close->{end}",
-                          close => $close->{code}, time => $time);
+                          close => $close->{code}, time => $time,
+                          opened => $sockets[$i]{opened});
             undef $sockets[$i];
         }
 
@@ -296,6 +297,7 @@ sub open_socket {
     }
 
     $seen->count('opened');
+    $ws->{opened} = time;
 
     return $ws;
 }
@@ -308,7 +310,8 @@ sub leave_socket {
 
     my $close = $ws->read_close(5);
 
-    $seen->broken($ws->socket, "left: $close->{end}", close => $close->{code})
+    $seen->broken($ws->socket, "left: $close->{end}", close => $close->{code},
+                  opened => $ws->{opened})
         if !$close->{code} || $close->{code} != 1000;
 
     return;

@@ -1,9 +1,9 @@
 package NgxGatewayAggregate;
 
-# What the suites of t/aggregate have in common, on top of Test::Nginx::Socket.
-# To be used before it, and that with "no_plan".
+# What the suites of t/aggregate have in common, on top of NgxGatewayBlocks.
+# To be used before Test::Nginx::Socket, and that with "no_plan".
 #
-# Sections of a block beside those of Test::Nginx:
+# Sections of a block beside those of Test::Nginx and NgxGatewayBlocks:
 #
 #   --- parts      lines of the block gateway_aggregate in the location /t
 #   --- lines      more lines of the location /t
@@ -21,114 +21,55 @@ package NgxGatewayAggregate;
 #                  send (headers), code, aggregate (the field
 #                  Gateway-Aggregate, "complete" when not given, undef for
 #                  none), response (headers: a text, or undef for none)
-#   --- emerg eval
-#                  a list of patterns that one line of the error log, an
-#                  [emerg], must match: nginx does not start
 #
 # An answer with code 200 must have the Content-Length of its BODY.
 #
-# Behind /up/ and the upstream "backend" is a server of this process's own:
-#
-#   /.../form/HOW      '{"form":"HOW"}', HOW being "length", "chunked" or
-#                      "close"; with ?size=N, and a string of N bytes
-#   /.../delay/TIME    what follows, after TIME seconds
-#   anything else      what it was asked, as members "method", "uri",
-#                      "headers" (of texts "Name: value"), "body", "length"
-#                      (of the body), "count" (of the requests so far),
-#                      "flying" (those that wait for an answer)
+# Behind /up/ and the upstream "backend" is NgxGatewayAggregateBackend.
 
 use strict;
 use warnings;
 
-BEGIN {
-    # Test::Nginx sleeps three of these before each look at the error log
+use NgxGatewayAggregateBackend ();
+use NgxGatewayBlocks qw( section set preset );
 
-    if (!$ENV{TEST_NGINX_USE_VALGRIND}) {
-        $ENV{TEST_NGINX_SLEEP} //= 0.002;
-    }
-}
-
-use IO::Select;
-use IO::Socket::INET;
-use POSIX ();
-use Time::HiRes ();
-
-use base 'Exporter';
+use base 'NgxGatewayBlocks';
 
 our @EXPORT = qw( run_blocks );
-
-our @BAD = ('[crit]', '[alert]', '[emerg]');
 
 my $backend;
 
 
-# Makes Test::Nginx's sections of ours, then runs all.
-
 sub run_blocks {
-    Test::Nginx::Util::no_long_string();
-    Test::Nginx::Util::log_level('info');
-    Test::Nginx::Util::repeat_each(2);
+    $backend = NgxGatewayAggregateBackend->new();
+    $ENV{TEST_NGINX_BACKEND_PORT} = $backend->port();
 
-    $ENV{TEST_NGINX_BACKEND_PORT} = _start_backend();
-
-    _complete($_) for Test::Base::blocks();
-
-    Test::Nginx::Socket::add_response_body_check(\&_check);
-    Test::Nginx::Util::run_tests();
-
-    return;
+    return __PACKAGE__->run();
 }
 
 
-sub _complete {
-    my ($block) = @_;
+sub lists {
+    return qw( locations answers );
+}
 
-    my $name = $block->name;
 
-    # Test::Base makes an error in an "eval" section the section's value
+sub complete {
+    my ($class, $block) = @_;
 
-    for my $section (qw( requests emerg locations answers )) {
-        my $value = _get($block, $section);
+    set($block, http_config => (section($block, 'http_config') // '')
+                . "\nupstream backend {"
+                . " server 127.0.0.1:\$TEST_NGINX_BACKEND_PORT; }\n");
 
-        if (defined $value && !ref $value) {
-            die "$name: $section: $value\n";
-        }
-    }
+    preset($block, config => _config($block));
 
-    _set($block, http_config => (_get($block, 'http_config') // '')
-                 . "\nupstream backend {"
-                 . " server 127.0.0.1:\$TEST_NGINX_BACKEND_PORT; }\n");
-
-    if (!defined _get($block, 'config')) {
-        _set($block, config => _config($block));
-    }
-
-    if (_get($block, 'answers')) {
-        my @answers = @{ _get($block, 'answers') };
+    if (section($block, 'answers')) {
+        my @answers = @{ section($block, 'answers') };
         my @files;
 
         while (@answers) {
             push @files, [ splice @answers, 0, 2 ];
         }
 
-        _set($block, user_files => \@files);
-    }
-
-    if (defined _get($block, 'emerg')) {
-        my $all = join '', map { "(?=.*$_)" } @{ _get($block, 'emerg') };
-
-        _set($block, must_die => '');
-        _set($block, suppress_stderr => '');
-        _set($block, error_log => [ '[emerg]', qr/\[emerg\]$all/s ]);
-        _set($block, no_error_log => [ '[alert]', '[crit]' ]);
-    }
-
-    if (defined _get($block, 'requests')) {
-        _requests($block);
-    }
-
-    if (!defined _get($block, 'no_error_log')) {
-        _set($block, no_error_log => \@BAD);
+        set($block, user_files => \@files);
     }
 
     return;
@@ -138,12 +79,12 @@ sub _complete {
 sub _config {
     my ($block) = @_;
 
-    my $config = (_get($block, 'server') // '') . "\n";
-    my @locations = @{ _get($block, 'locations') // [] };
+    my $config = (section($block, 'server') // '') . "\n";
+    my @locations = @{ section($block, 'locations') // [] };
 
-    if (defined _get($block, 'parts')) {
-        unshift @locations, t => [ _get($block, 'parts'),
-                                   _get($block, 'lines') // '' ];
+    if (defined section($block, 'parts')) {
+        unshift @locations, t => [ section($block, 'parts'),
+                                   section($block, 'lines') // '' ];
     }
 
     while (@locations) {
@@ -173,252 +114,32 @@ _EOC_
 }
 
 
-sub _requests {
-    my ($block) = @_;
+sub check {
+    my ($class, $block, $row) = @_;
 
-    my (@requests, @headers, @codes, @want, @checks);
+    my ($name, $body, %o) = @$row;
 
-    for my $row (@{ _get($block, 'requests') }) {
-        my ($name, $body, %o) = @$row;
+    my $code = $o{code} // 200;
+    my $request = $o{request} // 'GET /' . ($o{at} // 't') . ($o{args} // '');
+    my $aggregate = exists $o{aggregate} ? $o{aggregate}
+                    : $code == 200 ? 'complete' : undef;
 
-        my $code = $o{code} // 200;
-        my $aggregate = exists $o{aggregate} ? $o{aggregate}
-                        : $code == 200 ? 'complete' : undef;
+    my %fields = ('Gateway-Aggregate' => $aggregate,
+                  %{ $o{response} // {} });
 
-        my %head = ('Gateway-Aggregate' => $aggregate,
-                    %{ $o{response} // {} });
+    if ($code == 200 && defined $aggregate) {
+        $fields{'Content-Type'} //= 'application/json';
 
-        if ($code == 200 && defined $aggregate) {
-            $head{'Content-Type'} //= 'application/json';
-
-            if (!ref $body && !exists $head{'Content-Length'}) {
-                $head{'Content-Length'} = length $body;
-            }
-        }
-
-        push @requests, $o{request} // 'GET /' . ($o{at} // 't')
-                                       . ($o{args} // '');
-        push @headers, $o{send} // '';
-        push @codes, $code;
-        push @want, join "\n",
-             map { defined $head{$_} ? "$_: $head{$_}" : "! $_" }
-             sort keys %head;
-        push @checks, { name => $name,
-                        body => $requests[-1] =~ /^HEAD/ ? '' : $body };
-    }
-
-    _set($block, checks => \@checks);
-    _set($block, request => \@requests);
-    _set($block, more_headers => \@headers);
-    _set($block, error_code => \@codes);
-    _set($block, response_headers => \@want);
-
-    return;
-}
-
-
-sub _check {
-    my ($block, $body, $i, $repeat, $dry_run) = @_;
-
-    my $checks = _get($block, 'checks') // return;
-    my $want = $checks->[$i]{body};
-    my $name = $block->name . ": $checks->[$i]{name} (repeat $repeat)";
-
-    SKIP: {
-        Test::More::skip($name, 1) if $dry_run;
-
-        if (ref $want eq 'CODE') {
-            Test::More::ok($want->($body), $name)
-                or Test::More::diag("body: $body");
-
-        } elsif (ref $want) {
-            Test::More::like($body, $want, $name);
-
-        } else {
-            Test::More::is($body, $want, $name);
+        if (!ref $body && !exists $fields{'Content-Length'}) {
+            $fields{'Content-Length'} = length $body;
         }
     }
 
-    return;
-}
-
-
-# Returns the port of a server that lives as long as this process.
-
-sub _start_backend {
-    my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
-                                       LocalPort => 0, Listen => 128)
-                 or die "no free port: $!\n";
-    my $parent = $$;
-
-    $backend = fork // die "fork: $!\n";
-
-    if ($backend == 0) {
-        $SIG{PIPE} = 'IGNORE';
-        eval { _serve($listen, $parent) };
-        print STDERR "backend: $@" if $@;
-        POSIX::_exit(0);
-    }
-
-    return $listen->sockport();
-}
-
-
-END {
-    if ($backend) {
-        local ($?, $!);
-        kill 'KILL', $backend;
-        waitpid $backend, 0;
-    }
-}
-
-
-sub _serve {
-    my ($listen, $parent) = @_;
-
-    my $select = IO::Select->new($listen);
-    my (%got, @waiting);
-    my $count = 0;
-
-    while (getppid == $parent) {
-        for my $socket ($select->can_read(@waiting ? 0.002 : 1)) {
-
-            if ($socket == $listen) {
-                my $new = $listen->accept() or next;
-                $select->add($new);
-                $got{$new} = '';
-                next;
-            }
-
-            if (!sysread $socket, $got{$socket}, 1 << 17,
-                         length $got{$socket})
-            {
-                $select->remove($socket);
-                delete $got{$socket};
-                @waiting = grep { $_->{socket} != $socket } @waiting;
-                close $socket;
-                next;
-            }
-
-            my $request = _request($got{$socket}) or next;
-
-            my ($delay) = $request->{uri} =~ m{/delay/([\d.]+)};
-
-            $request->{count} = ++$count;
-            $request->{flying} = 1 + @waiting;
-            $request->{socket} = $socket;
-            $request->{at} = Time::HiRes::time() + ($delay // 0);
-
-            push @waiting, $request;
-        }
-
-        my $now = Time::HiRes::time();
-
-        for my $request (grep { $_->{at} <= $now } @waiting) {
-            my $socket = $request->{socket};
-
-            $socket->blocking(1);
-            print $socket _answer($request);
-            $socket->flush();
-            $select->remove($socket);
-            delete $got{$socket};
-            close $socket;
-        }
-
-        @waiting = grep { $_->{at} > $now } @waiting;
-    }
-
-    return;
-}
-
-
-# A whole request, or nothing.
-
-sub _request {
-    my ($text) = @_;
-
-    my $end = index $text, "\r\n\r\n";
-    return if $end < 0;
-
-    my ($line, @headers) = split /\r\n/, substr $text, 0, $end;
-    my ($method, $uri) = split / /, $line;
-    my $body = substr $text, $end + 4;
-
-    for my $header (@headers) {
-        return if $header =~ /^Content-Length: (\d+)/i && length $body < $1;
-    }
-
-    return { method => $method, uri => $uri, headers => \@headers,
-             body => $body };
-}
-
-
-sub _answer {
-    my ($request) = @_;
-
-    my ($how) = $request->{uri} =~ m{/form/([a-z]+)};
-    my $body;
-
-    if ($how) {
-        my $more = $request->{uri} =~ /size=(\d+)/
-                   ? ',"more":"' . 'x' x $1 . '"' : '';
-        $body = "{\"form\":\"$how\"$more}";
-
-    } else {
-        $body = '{' . join(',',
-            '"method":' . _string($request->{method}),
-            '"uri":' . _string($request->{uri}),
-            '"headers":[' . join(',', map { _string($_) }
-                                      @{ $request->{headers} }) . ']',
-            '"body":' . _string($request->{body}),
-            '"length":' . length($request->{body}),
-            '"count":' . $request->{count},
-            '"flying":' . $request->{flying}) . '}';
-    }
-
-    my $head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-               . "Connection: close\r\n";
-
-    if ($how && $how eq 'chunked') {
-        my $chunks = join '', map { sprintf "%x\r\n%s\r\n", length, $_ }
-                              unpack '(a1000)*', $body;
-
-        return "${head}Transfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n";
-    }
-
-    if ($how && $how eq 'close') {
-        $head =~ s/1\.1/1.0/;
-        return "$head\r\n$body";
-    }
-
-    return "${head}Content-Length: " . length($body) . "\r\n\r\n$body";
-}
-
-
-# Bytes that are not ASCII are told as if they were ISO 8859-1.
-
-sub _string {
-    my ($text) = @_;
-
-    $text =~ s/([\x00-\x1f"\\\x7f-\xff])/sprintf '\u%04x', ord $1/ge;
-
-    return "\"$text\"";
-}
-
-
-sub _get {
-    my ($block, $section) = @_;
-
-    return exists $block->{$section} ? scalar $block->$section : undef;
-}
-
-
-sub _set {
-    my ($block, $section, $value) = @_;
-
-    $block->set_value($section, $value);
-
-    return;
+    return {
+        request => $request, send => $o{send} // '', code => $code,
+        fields => \%fields, name => $name,
+        body => $request =~ /^HEAD/ ? '' : $body,
+    };
 }
 
 

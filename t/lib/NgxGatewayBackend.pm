@@ -13,25 +13,24 @@ package NgxGatewayBackend;
 # [ 'hang' ].  After the last step the connection waits for another request.
 # A path without an answer is answered with 404.
 #
-#     port          its port
 #     seen(PATH)    the requests to this path so far, as { time, gone, head };
 #                   gone is when nginx closed the connection before the answer
 #                   was complete
 #     open          connections that are open
-#     stop          ends it with SIGKILL
+#     left(PATH, SECONDS)  waits until nginx has closed the connection of each
+#                   request to this path that was not answered in full; true
+#                   when it does within these seconds
+#     port, stop, and the rest of NgxGatewayListener
 
 use strict;
 use warnings;
 
 use Errno qw( EAGAIN EWOULDBLOCK EINTR );
-use File::Temp ();
 use IO::Select ();
-use IO::Socket::INET ();
-use POSIX ();
 use Socket qw( IPPROTO_TCP TCP_NODELAY SOL_SOCKET SO_LINGER );
 use Time::HiRes ();
 
-use base 'Exporter';
+use base qw( Exporter NgxGatewayListener );
 
 our @EXPORT = qw( json answer );
 
@@ -62,61 +61,9 @@ sub answer {
 sub new {
     my ($class, %answers) = @_;
 
-    my $port = delete $answers{port};
+    my @port = exists $answers{port} ? (port => delete $answers{port}) : ();
 
-    my $listen = IO::Socket::INET->new(
-        LocalAddr => '127.0.0.1', LocalPort => $port // 0, Listen => 1024,
-        ReuseAddr => 1)
-        or die "listen: $!\n";
-
-    my $log = File::Temp->new();
-
-    my $self = bless { port => $listen->sockport(), log => $log,
-                       owner => $$ }, $class;
-
-    $self->{pid} = fork // die "fork: $!\n";
-
-    if ($self->{pid} == 0) {
-        $SIG{$_} = 'DEFAULT' for qw( INT TERM HUP );
-        $SIG{PIPE} = 'IGNORE';
-        eval { _serve($listen, "$log", \%answers) };
-        print STDERR "backend: $@" if $@;
-        POSIX::_exit(1);
-    }
-
-    close $listen;
-
-    return $self;
-}
-
-
-sub DESTROY {
-    my ($self) = @_;
-
-    local ($?, $!, $@);
-
-    $self->stop() if $self->{owner} == $$;
-
-    return;
-}
-
-
-sub stop {
-    my ($self) = @_;
-
-    my $pid = delete $self->{pid} // return;
-
-    kill 'KILL', $pid;
-    waitpid $pid, 0;
-
-    return;
-}
-
-
-sub port {
-    my ($self) = @_;
-
-    return $self->{port};
+    return $class->SUPER::new(@port, answers => \%answers);
 }
 
 
@@ -170,29 +117,23 @@ sub open {
 }
 
 
-# Waits until nginx has closed the connection of each request to PATH that was
-# not answered in full; true when it does within these seconds.
-
 sub left {
     my ($self, $path, $seconds) = @_;
 
-    my $end = Time::HiRes::time() + ($seconds // 5);
-
-    while (Time::HiRes::time() < $end) {
+    return $self->wait(sub {
         my @seen = $self->seen($path);
 
-        return 1 if @seen && !grep { !$_->{gone} } @seen;
-        Time::HiRes::sleep(0.01);
-    }
-
-    return 0;
+        return @seen && !grep { !$_->{gone} } @seen;
+    }, $seconds // 5);
 }
 
 
-sub _serve {
-    my ($listen, $file, $answers) = @_;
+sub serve {
+    my ($self, $listen) = @_;
 
-    CORE::open my $log, '>>', $file or die "log: $!\n";
+    my $answers = $self->{answers};
+
+    CORE::open my $log, '>>', "$self->{log}" or die "log: $!\n";
     $log->autoflush(1);
 
     my $read = IO::Select->new($listen);
@@ -214,9 +155,9 @@ sub _serve {
         close $c->{socket};
     };
 
-    while (1) {
+    while (!$self->orphaned()) {
         my $now = Time::HiRes::time();
-        my $wait = 5;
+        my $wait = 1;
 
         for my $c (values %connections) {
             while (@{ $c->{steps} }) {

@@ -23,6 +23,8 @@ use Time::HiRes ();
 use Test::More ();
 
 use NgxGatewayJWT qw( jwks pem );
+use NgxGatewayPorts qw( free_ports );
+use NgxGatewaySystem qw( slurp spew output nginx_binary );
 
 use base 'Exporter';
 
@@ -33,7 +35,7 @@ our @EXPORT = qw(
 
 our $ROOT = Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../..');
 
-my ($binary, $dir, %running);
+my ($dir, %running);
 
 END {
     my $status = $?;
@@ -56,22 +58,6 @@ sub need_nginx {
     }
 
     die "nginx does not load build/modules.conf:\n$output";
-}
-
-
-sub nginx_binary {
-    return $binary //= _find_nginx();
-}
-
-
-sub _find_nginx {
-    return $ENV{TEST_NGINX_BINARY} if $ENV{TEST_NGINX_BINARY};
-
-    for my $path (File::Spec->path, '/usr/local/sbin', '/usr/sbin') {
-        return "$path/nginx" if -x "$path/nginx";
-    }
-
-    return 'nginx';
 }
 
 
@@ -100,12 +86,12 @@ sub tls_certificate {
     my $file = work_dir() . '/keys/stand-in';
 
     if (!-e "$file.crt") {
-        my ($status, $output) = _output(qw( openssl req -x509 -nodes -days 2
+        my $output = output(qw( openssl req -x509 -nodes -days 2
             -newkey rsa:2048 -subj /CN=stand-in
             -addext subjectAltName=DNS:*.example.net
             -keyout ), "$file.key", '-out', "$file.crt");
 
-        die "openssl:\n$output" if $status != 0;
+        die "openssl:\n$output" if $? != 0;
     }
 
     return ("$file.crt", "$file.key");
@@ -233,12 +219,11 @@ sub nginx_test {
 
     spew($conf, startable($text));
 
-    my ($status, $output) = _output(nginx_binary(), '-t', '-q',
-                                    '-p', work_dir() . '/',
-                                    '-e', work_dir() . '/error.log',
-                                    '-c', $conf);
+    my $output = output(nginx_binary() // 'nginx', '-t', '-q',
+                        '-p', work_dir() . '/',
+                        '-e', work_dir() . '/error.log', '-c', $conf);
 
-    return wantarray ? ($status == 0, $output) : $status == 0;
+    return wantarray ? ($? == 0, $output) : $? == 0;
 }
 
 
@@ -284,31 +269,6 @@ sub nginx_stop {
 }
 
 
-# Ports that were free a moment ago, next to each other, and not of those that
-# the system gives to connections.
-
-sub free_ports {
-    my ($count) = @_;
-
-    for (1 .. 100) {
-        my $port = 20000 + int rand 12000;
-        my @sockets = map { _listen($_) // () } $port .. $port + $count - 1;
-
-        return ($port .. $port + $count - 1) if @sockets == $count;
-    }
-
-    die "no free ports";
-}
-
-
-sub _listen {
-    my ($port) = @_;
-
-    return IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1,
-                                 LocalPort => $port, ReuseAddr => 1);
-}
-
-
 # HTTP::Tiny's answer.
 
 sub get {
@@ -319,43 +279,6 @@ sub get {
                                proxy => undef, http_proxy => undef);
 
     return $http->request($method, $url, { headers => \%headers });
-}
-
-
-sub _output {
-    my (@command) = @_;
-
-    my $pid = open(my $pipe, '-|') // die "fork: $!";
-
-    if (!$pid) {
-        open STDERR, '>&', \*STDOUT;
-        exec { $command[0] } @command or POSIX::_exit(127);
-    }
-
-    local $/;
-    my $output = <$pipe> // '';
-    close $pipe;
-
-    return ($?, $output);
-}
-
-
-sub slurp {
-    my ($file) = @_;
-
-    open my $in, '<:raw', $file or die "$file: $!";
-    local $/;
-
-    return <$in> // '';
-}
-
-
-sub spew {
-    my ($file, $text) = @_;
-
-    open my $out, '>:raw', $file or die "$file: $!";
-    print $out $text;
-    close $out or die "$file: $!";
 }
 
 

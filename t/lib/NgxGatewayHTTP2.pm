@@ -2,15 +2,55 @@ package NgxGatewayHTTP2;
 
 # A small client for many streams of one HTTP/2 connection at once, without
 # TLS, RFC 9113; curl's --parallel does not get refused bodies and answers
-# that come late right.
+# that come late right.  For what curl does get right:
+#
+#     http2_need_curl      skips the whole test where no curl speaks HTTP/2
+#     http2_curl(ARG, ...) what it gets, with the head of the answer
+#
+#     http2_all(PORT, REQUEST, ...)  "CODE BODY" of each, requests as those of
+#                          send(), all on one connection
 
 use strict;
 use warnings;
 
 use IO::Socket::INET ();
+use Test::More ();
 use Time::HiRes ();
 
+use NgxGatewaySystem qw( output );
+
+use base 'Exporter';
+
+our @EXPORT = qw( http2_need_curl http2_curl http2_all );
+
 our $TIMEOUT = 30;
+
+
+sub http2_need_curl {
+    return if output('curl', '--version') =~ /^Features:.*HTTP2/m;
+
+    Test::More::plan(skip_all => 'no curl that speaks HTTP/2');
+}
+
+
+sub http2_curl {
+    my (@arguments) = @_;
+
+    return output('curl', '-sS', '-i', '--http2-prior-knowledge',
+                  '--max-time', 30, @arguments);
+}
+
+
+sub http2_all {
+    my ($port, @requests) = @_;
+
+    my $client = NgxGatewayHTTP2->new($port);
+    my @answers = $client->answers($client->send(@requests));
+
+    $client->close();
+
+    return map { "$_->{code} $_->{body}" } @answers;
+}
 
 
 sub new {

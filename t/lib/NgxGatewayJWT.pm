@@ -22,6 +22,8 @@ use Crypt::PK::ECC ();
 use Crypt::PK::Ed25519 ();
 use Crypt::PK::RSA ();
 
+use NgxGatewaySystem qw( spew );
+
 use base 'Exporter';
 
 our @EXPORT_OK = our @EXPORT = qw(
@@ -343,7 +345,7 @@ sub secret {
     return $keys{$name} //= _read(_file($name, 'bin', sub {
         my ($path) = @_;
 
-        _write($path, _read('/dev/urandom', 64));
+        spew($path, _read('/dev/urandom', 64));
     }));
 }
 
@@ -362,7 +364,7 @@ sub _key {
 
         my $key = $kind->{make}->();
 
-        _write($path, _pem_private($key));
+        spew($path, _pem_private($key));
     }));
 
     my $class = _kind($name) =~ /^rsa/ ? 'Crypt::PK::RSA'
@@ -459,17 +461,6 @@ sub _read {
     close $in;
 
     return $text;
-}
-
-
-sub _write {
-    my ($path, $text) = @_;
-
-    open my $out, '>:raw', $path or die "open $path: $!\n";
-    print $out $text;
-    close $out or die "write $path: $!\n";
-
-    return;
 }
 
 

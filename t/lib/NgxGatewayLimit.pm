@@ -1,9 +1,9 @@
 package NgxGatewayLimit;
 
-# What the suites of t/limit have in common, on top of Test::Nginx::Socket.
-# To be used before it, and that with "no_plan".
+# What the suites of t/limit have in common, on top of NgxGatewayBlocks.
+# To be used before Test::Nginx::Socket, and that with "no_plan".
 #
-# Sections of a block beside those of Test::Nginx:
+# Sections of a block beside those of Test::Nginx and NgxGatewayBlocks:
 #
 #   --- zone       parameters of the zone "z", which is keyed by the header
 #                  X-Key; rate=1r/h burst=2 when not given
@@ -28,9 +28,6 @@ package NgxGatewayLimit;
 #                  module has logged; without it, of those above [notice].
 #                  access: a pattern for its line in the access log, which
 #                  begins with "$http_x_run.$http_x_row "
-#   --- emerg eval
-#                  a list of patterns that one line of the error log, an
-#                  [emerg], must match: nginx does not start
 #
 # Keys are others in each repetition of a block, so that all buckets are full.
 # Locations pass what they let through to /backend of the same server; after
@@ -39,17 +36,9 @@ package NgxGatewayLimit;
 use strict;
 use warnings;
 
-BEGIN {
-    # Test::Nginx sleeps three of these before each look at the error log
+use NgxGatewayBlocks qw( section preset );
 
-    if (!$ENV{TEST_NGINX_USE_VALGRIND}) {
-        $ENV{TEST_NGINX_SLEEP} //= 0.002;
-    }
-}
-
-use Time::HiRes ();
-
-use base 'Exporter';
+use base 'NgxGatewayBlocks';
 
 our @EXPORT = qw( run_blocks key problem seconds fields );
 
@@ -60,25 +49,6 @@ our $TYPE = 'https://iana.org/assignments/http-problem-types#quota-exceeded';
 # error log has been read
 
 my ($run, $row, $read) = (0, 1, 0);
-
-
-# functions for "eval" sections, which Test::Base runs in a package of its own
-
-sub import {
-    my ($class) = @_;
-
-    $class->export_to_level(1, @_);
-
-    require Test::Base::Filter;
-
-    for my $name (@EXPORT) {
-        no strict 'refs';
-        no warnings 'redefine';
-        *{"Test::Base::Filter::$name"} = \&{"${class}::$name"};
-    }
-
-    return;
-}
 
 
 # The headers of a row, made when they are sent.  All of a repetition's are
@@ -155,66 +125,26 @@ sub fields {
 }
 
 
-# Makes Test::Nginx's sections of ours, then runs all.
-
 sub run_blocks {
-    Test::Nginx::Util::no_long_string();
-    Test::Nginx::Util::log_level('info');
-    Test::Nginx::Util::repeat_each(2);
-
-    _complete($_) for Test::Base::blocks();
-
-    Test::Nginx::Socket::add_response_body_check(\&_check);
-    Test::Nginx::Util::run_tests();
-
-    return;
+    return __PACKAGE__->run();
 }
 
 
-sub _complete {
-    my ($block) = @_;
+sub lists {
+    return 'locations';
+}
 
-    my $name = $block->name;
 
-    # Test::Base makes an error in an "eval" section the section's value
+sub complete {
+    my ($class, $block) = @_;
 
-    for my $section (qw( requests emerg locations )) {
-        my $value = _get($block, $section);
+    my $zone = section($block, 'zone') // 'rate=1r/h burst=2';
 
-        if (defined $value && !ref $value) {
-            die "$name: $section: $value\n";
-        }
-    }
+    chomp $zone;
 
-    if (!defined _get($block, 'http_config')) {
-        my $zone = _get($block, 'zone') // 'rate=1r/h burst=2';
-        chomp $zone;
-
-        _set($block, http_config => _get($block, 'zones') //
-             "gateway_limit_zone \$http_x_key zone=z:64k $zone;\n");
-    }
-
-    if (!defined _get($block, 'config')) {
-        _set($block, config => _config($block));
-    }
-
-    if (defined _get($block, 'emerg')) {
-        my $all = join '', map { "(?=.*$_)" } @{ _get($block, 'emerg') };
-
-        _set($block, must_die => '');
-        _set($block, suppress_stderr => '');
-        _set($block, error_log => [ '[emerg]', qr/\[emerg\]$all/s ]);
-        _set($block, no_error_log => [ '[alert]', '[crit]' ])
-            if !defined _get($block, 'no_error_log');
-    }
-
-    if (defined _get($block, 'requests')) {
-        _requests($block);
-    }
-
-    if (!defined _get($block, 'no_error_log')) {
-        _set($block, no_error_log => [ '[crit]', '[alert]', '[emerg]' ]);
-    }
+    preset($block, http_config => section($block, 'zones') //
+           "gateway_limit_zone \$http_x_key zone=z:64k $zone;\n");
+    preset($block, config => _config($block));
 
     return;
 }
@@ -223,10 +153,10 @@ sub _complete {
 sub _config {
     my ($block) = @_;
 
-    my @locations = (t => _get($block, 'limit') // 'gateway_limit zone=z;',
-                     @{ _get($block, 'locations') // [] });
+    my @locations = (t => section($block, 'limit') // 'gateway_limit zone=z;',
+                     @{ section($block, 'locations') // [] });
 
-    my $config = (_get($block, 'server') // '') . "\n";
+    my $config = (section($block, 'server') // '') . "\n";
 
     while (@locations) {
         my ($name, $lines) = splice @locations, 0, 2;
@@ -254,114 +184,95 @@ _EOC_
 }
 
 
-sub _requests {
-    my ($block) = @_;
+# That a field is absent, and that it is empty, is the same pattern.
 
-    my (@requests, @headers, @codes, @want, @checks);
-    my $served = 0;
+sub answers {
+    return ('response_headers_like', sub {
+        my ($name, $value) = @_;
 
-    for my $n (0 .. $#{ _get($block, 'requests') }) {
-        my ($name, $key, $status, %o) = @{ _get($block, 'requests')->[$n] };
+        return "$name: (?:" . ($value // '') . ')';
+    });
+}
 
-        my $code = $o{code} // ($status eq 'rejected' ? 429
-                                : $status eq 'error' ? 500 : 200);
-        my $zone = $o{zone} // 'z';
-        my $left = $o{left} // $o{r} // '\d+';
-        my $limited = $status ne '' && $status ne 'error';
-        my $dry = $status =~ /^dry_run/;
 
-        my %head = (
-            'X-Status' => $limited ? $status : undef,
-            'X-Zone' => $limited ? $zone : undef,
-            'X-Remaining' => $limited ? $left : undef,
-            'Retry-After' => $status eq 'rejected' ? '[1-9]\d*' : undef,
-        );
+sub check {
+    my ($class, $block, $row, $n) = @_;
 
-        if (!$limited || $dry) {
-            $head{'RateLimit'} = undef;
-            $head{'RateLimit-Policy'} = undef;
+    my ($name, $key, $status, %o) = @$row;
 
-        } elsif (defined $o{r}) {
-            $head{'RateLimit'} = "\"$zone\";r=$o{r};t=\\d+";
-        }
+    my $code = $o{code} // ($status eq 'rejected' ? 429
+                            : $status eq 'error' ? 500 : 200);
+    my $zone = $o{zone} // 'z';
+    my $left = $o{left} // $o{r} // '\d+';
+    my $limited = $status ne '' && $status ne 'error';
+    my $dry = $status =~ /^dry_run/;
 
-        if ($status eq 'rejected') {
-            $head{'Content-Type'} = 'application/problem\+json';
-        }
+    my %fields = (
+        'X-Status' => $limited ? $status : undef,
+        'X-Zone' => $limited ? $zone : undef,
+        'X-Remaining' => $limited ? $left : undef,
+        'Retry-After' => $status eq 'rejected' ? '[1-9]\d*' : undef,
+    );
 
-        %head = (%head, %{ $o{response} // {} });
+    if (!$limited || $dry) {
+        $fields{'RateLimit'} = undef;
+        $fields{'RateLimit-Policy'} = undef;
 
-        # that they are absent, and that they are empty, is the same pattern
-
-        push @want, join "\n", map { "$_: (?:" . ($head{$_} // '') . ')' }
-                               sort keys %head;
-
-        push @requests, $o{request} // 'GET /' . ($o{at} // 't');
-        push @headers, key($n + 1, $key, $o{send});
-        push @codes, $code;
-
-        my $passed = $o{served} // ($limited && $status ne 'rejected'
-                                    || $status eq '');
-
-        $served += $passed;
-
-        push @checks, {
-            name => $name,
-            body => exists $o{body} ? $o{body}
-                    : $status eq 'rejected' ? problem($zone, $code)
-                    : $status eq 'error' ? qr/500 Internal Server Error/
-                    : "backend\n",
-            log => $o{log},
-            access => $o{access},
-            row => $n + 1,
-            error => $status eq 'error',
-            pause => $o{pause} // 0,
-        };
+    } elsif (defined $o{r}) {
+        $fields{'RateLimit'} = "\"$zone\";r=$o{r};t=\\d+";
     }
 
-    $checks[-1]{served} = $served if !defined _get($block, 'no_backend');
+    if ($status eq 'rejected') {
+        $fields{'Content-Type'} = 'application/problem\+json';
+    }
 
-    _set($block, checks => \@checks);
-    _set($block, request => \@requests);
-    _set($block, more_headers => \@headers);
-    _set($block, error_code => \@codes);
-    _set($block, response_headers_like => \@want);
+    return {
+        request => $o{request} // 'GET /' . ($o{at} // 't'),
+        send => key($n + 1, $key, $o{send}),
+        code => $code,
+        fields => { %fields, %{ $o{response} // {} } },
+        name => $name,
+        body => exists $o{body} ? $o{body}
+                : $status eq 'rejected' ? problem($zone, $code)
+                : $status eq 'error' ? qr/500 Internal Server Error/
+                : "backend\n",
+        pause => $o{pause},
+        log => $o{log},
+        access => $o{access},
+        row => $n + 1,
+        error => $status eq 'error',
+        passed => $o{served} // ($limited && $status ne 'rejected'
+                                 || $status eq ''),
+    };
+}
+
+
+sub checks {
+    my ($class, $block, $checks) = @_;
+
+    return if defined section($block, 'no_backend');
+
+    $checks->[-1]{served} = 0;
+    $checks->[-1]{served} += $_->{passed} for @$checks;
 
     return;
 }
 
 
-sub _check {
-    my ($block, $body, $i, $repeat, $dry_run) = @_;
+sub checked {
+    my ($class, $block, $check, $name) = @_;
 
-    my $checks = _get($block, 'checks') // return;
-    my $check = $checks->[$i];
-    my $name = $block->name . ": $check->{name} (repeat $repeat)";
+    _check_log($check, $name);
 
-    SKIP: {
-        Test::More::skip($name, 1) if $dry_run;
+    if (defined $check->{access}) {
+        Test::More::like(_line("$run.$check->{row} "),
+                         qr/\A$check->{access}\n\z/,
+                         "$name: the access log");
+    }
 
-        if (ref $check->{body}) {
-            Test::More::like($body, $check->{body}, $name);
-
-        } elsif (defined $check->{body}) {
-            Test::More::is($body, $check->{body}, $name);
-        }
-
-        _check_log($check, $name);
-
-        if (defined $check->{access}) {
-            Test::More::like(_line("$run.$check->{row} "),
-                             qr/\A$check->{access}\n\z/,
-                             "$name: the access log");
-        }
-
-        if (defined $check->{served}) {
-            Test::More::is(_seen($check->{served}), $check->{served},
-                           "$name: what the backend has seen");
-        }
-
-        Time::HiRes::sleep($check->{pause});
+    if (defined $check->{served}) {
+        Test::More::is(_seen($check->{served}), $check->{served},
+                       "$name: what the backend has seen");
     }
 
     return;
@@ -440,22 +351,6 @@ sub _line {
     }
 
     return "no line: $start";
-}
-
-
-sub _get {
-    my ($block, $section) = @_;
-
-    return exists $block->{$section} ? scalar $block->$section : undef;
-}
-
-
-sub _set {
-    my ($block, $section, $value) = @_;
-
-    $block->set_value($section, $value);
-
-    return;
 }
 
 

@@ -12,8 +12,11 @@ use warnings;
 
 use File::Temp ();
 use IO::Socket::INET ();
+use IO::Socket::UNIX ();
 use POSIX ();
-use Time::HiRes ();
+
+use NgxGatewayPorts qw( free_port );
+use NgxGatewaySystem qw( output spew workers wait_for );
 
 # an interrupted test leaves nothing behind either
 
@@ -23,7 +26,8 @@ our $TIMEOUT = $ENV{TEST_NGINX_USE_VALGRIND} ? 60 : 15;
 
 
 # Options: http and server, lines for these blocks, where %DIR% stands for
-# the directory; workers; listen, parameters beside the port.
+# the directory; workers; listen, parameters beside the port; http2, whether
+# it speaks HTTP/2.
 
 sub new {
     my ($class, %options) = @_;
@@ -31,6 +35,7 @@ sub new {
     my $self = bless {
         workers => 1,
         listen  => '',
+        http2   => 0,
         http    => '',
         server  => '',
         %options,
@@ -65,7 +70,7 @@ sub nginx_version {
     my ($self) = @_;
 
     my ($major, $minor, $patch) =
-        `$self->{binary} -v 2>&1` =~ m{/(\d+)\.(\d+)\.(\d+)}
+        output($self->{binary}, '-v') =~ m{/(\d+)\.(\d+)\.(\d+)}
         or die "$self->{binary} -v: no version\n";
 
     return $major * 1000000 + $minor * 1000 + $patch;
@@ -91,10 +96,7 @@ sub write_file {
 
     my $path = $self->path($name);
 
-    open my $out, '>:raw', "$path.new" or die "open $path.new: $!\n";
-    print $out $text;
-    close $out or die "write $path.new: $!\n";
-
+    spew("$path.new", $text);
     rename "$path.new", $path or die "rename $path.new: $!\n";
 
     return;
@@ -126,7 +128,7 @@ sub start {
     my ($self) = @_;
 
     for (1 .. 10) {
-        $self->{port} = _free_port();
+        $self->{port} = free_port();
         $self->write_config();
 
         my $pid = fork // die "fork: $!\n";
@@ -140,8 +142,9 @@ sub start {
 
         $self->{pid} = $pid;
 
-        return $self if $self->_wait(sub { $self->_serves() || !$self->alive() })
-                        && $self->alive();
+        $self->wait(sub { $self->_serves() || !$self->alive() });
+
+        return $self if $self->alive() && $self->_serves();
 
         $self->stop();
     }
@@ -170,8 +173,8 @@ sub stop {
 
     for my $signal (qw( QUIT TERM KILL )) {
         kill $signal, $self->{pid};
-        last if $self->_wait(sub { !$self->alive() },
-                             $signal eq 'QUIT' ? 3 : $TIMEOUT);
+        last if $self->wait(sub { !$self->alive() },
+                            $signal eq 'QUIT' ? 3 : $TIMEOUT);
     }
 
     return;
@@ -179,17 +182,22 @@ sub stop {
 
 
 # Writes the configuration, of which each has a version, and makes nginx read
-# it.  Returns true when requests are served by it.
+# it.  Returns true when it serves all new connections: the workers of before
+# may go on with those that they have.
 
 sub reload {
     my ($self, %options) = @_;
+
+    my %old = map { $_ => 1 } workers($self->{pid});
 
     @$self{ keys %options } = values %options;
 
     $self->write_config();
     kill 'HUP', $self->{pid};
 
-    return $self->_wait(sub { $self->_serves() });
+    return $self->wait(sub {
+        $self->_serves() && !grep { $old{$_} } workers($self->{pid});
+    });
 }
 
 
@@ -208,11 +216,32 @@ sub reload_fails {
     kill 'HUP', $self->{pid};
 
     my $news = sub { substr $self->error_log(), $seen };
-    my $failed = $self->_wait(sub {
+    my $failed = $self->wait(sub {
         $news->() =~ /\[emerg\]/ || $self->_serves()
     });
 
     return $failed && !$self->_serves() ? $news->() : undef;
+}
+
+
+# What "nginx -t" says to the configuration; $? is its status.  It listens for
+# a moment, and does so at a port of its own: where other suites expect nobody,
+# as at port 1, they would find it.
+
+sub test {
+    my ($self) = @_;
+
+    $self->{port} //= free_port();
+    $self->write_config();
+
+    # it exits without freeing what it has read
+
+    local $ENV{ASAN_OPTIONS} = join ',', grep { length }
+                                         $ENV{ASAN_OPTIONS} // '',
+                                         'detect_leaks=0';
+
+    return output($self->{binary}, '-t', '-p', "$self->{dir}/",
+                  '-c', 'nginx.conf', '-e', 'logs/error.log');
 }
 
 
@@ -225,6 +254,7 @@ sub write_config {
                              split ' ', $ENV{TEST_NGINX_LOAD_MODULES} // '';
     my $temp = join "\n", map { "    ${_}_temp_path temp_$_;" }
                           qw( client_body proxy fastcgi uwsgi scgi );
+    my ($listen, $server) = $self->_http2();
 
     my $text = <<"_EOC_";
 $modules
@@ -246,8 +276,9 @@ $temp
 $self->{http}
 
     server {
-        listen 127.0.0.1:$self->{port} $self->{listen};
+        listen 127.0.0.1:$self->{port} $self->{listen} $listen;
 
+$server
 $self->{server}
     }
 
@@ -267,6 +298,17 @@ _EOC_
     $self->write_file('nginx.conf', $text);
 
     return;
+}
+
+
+# What listens with HTTP/2, and how the server says so, in this version.
+
+sub _http2 {
+    my ($self) = @_;
+
+    return ('', '') if !$self->{http2};
+    return ('http2', '') if $self->nginx_version() < 1025001;
+    return ('', '        http2 on;');
 }
 
 
@@ -298,8 +340,6 @@ sub get {
 
 sub _serves {
     my ($self) = @_;
-
-    require IO::Socket::UNIX;
 
     for (1 .. 4 * $self->{workers}) {
         my $socket = IO::Socket::UNIX->new(Peer => $self->path('version.sock'),
@@ -360,29 +400,12 @@ sub _answer {
 }
 
 
-sub _free_port {
-    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
-                                       LocalPort => 0, Listen => 1)
-                 or die "no free port: $!\n";
-    my $port = $socket->sockport();
+# Until the sub says true; what it says.
 
-    close $socket;
-
-    return $port;
-}
-
-
-sub _wait {
+sub wait {
     my ($self, $until, $seconds) = @_;
 
-    my $end = Time::HiRes::time() + ($seconds // $TIMEOUT);
-
-    while (Time::HiRes::time() < $end) {
-        return 1 if $until->();
-        Time::HiRes::sleep(0.02);
-    }
-
-    return 0;
+    return wait_for($seconds // $TIMEOUT, $until);
 }
 
 

@@ -38,9 +38,11 @@ use warnings;
 
 use Errno qw( EAGAIN EWOULDBLOCK EINTR );
 use IO::Select ();
-use IO::Socket::INET ();
-use Socket qw( SOL_SOCKET SO_LINGER SO_RCVBUF );
+use Socket qw( SOL_SOCKET SO_LINGER );
 use Time::HiRes ();
+
+use NgxGatewayPorts qw( connected );
+use NgxGatewaySystem qw( memory wait_for worker );
 
 use base 'Exporter';
 
@@ -53,15 +55,7 @@ our $TIMEOUT = $ENV{TEST_NGINX_USE_VALGRIND} ? 60 : 10;
 sub new {
     my ($class, $port, %o) = @_;
 
-    my $socket = IO::Socket::INET->new(Proto => 'tcp')
-        or die "socket: $!\n";
-
-    setsockopt $socket, SOL_SOCKET, SO_RCVBUF, pack 'i', $o{rcvbuf}
-        if $o{rcvbuf};
-
-    connect $socket, Socket::pack_sockaddr_in($port,
-                                              Socket::inet_aton('127.0.0.1'))
-        or die "connect to port $port: $!\n";
+    my $socket = connected($port, %o);
 
     $socket->autoflush(1);
 
@@ -264,23 +258,14 @@ sub pass_log {
 sub pass_worker {
     my ($nginx) = @_;
 
-    open my $in, '<',
-         "/proc/$nginx->{pid}/task/$nginx->{pid}/children" or return;
-
-    my @pids = split ' ', <$in> // '';
-
-    return $pids[-1];
+    return worker($nginx->{pid});
 }
 
 
 sub pass_memory {
     my ($pid) = @_;
 
-    open my $in, '<', "/proc/$pid/status" or return;
-
-    my ($kb) = map { /^RssAnon:\s+(\d+)/ } <$in>;
-
-    return $kb;
+    return memory($pid);
 }
 
 
@@ -295,16 +280,7 @@ sub pass_sockets {
 sub pass_wait {
     my ($sub, $seconds) = @_;
 
-    my $end = Time::HiRes::time() + ($seconds // $TIMEOUT);
-
-    while (1) {
-        my $result = $sub->();
-
-        return $result if $result;
-        return 0 if Time::HiRes::time() > $end;
-
-        Time::HiRes::sleep(0.01);
-    }
+    return wait_for($seconds // $TIMEOUT, $sub);
 }
 
 

@@ -12,10 +12,13 @@ use Exporter qw( import );
 use File::Basename qw( dirname );
 use File::Temp qw( tempdir );
 use FindBin;
+use Test::More ();
+
+use NgxGatewaySystem qw( output slurp spew );
 
 our @EXPORT = (
-    qw( nginx compiled sanitized run slurp spew ), '$modules', '$here',
-    '$work',
+    qw( nginx compiled sanitized mutated run slurp spew ), '$modules',
+    '$here', '$work',
 );
 
 our $here = realpath($FindBin::Bin);
@@ -68,6 +71,38 @@ sub sanitized {
 }
 
 
+# Controls: each of these changes of a C file, [WHAT, PATTERN, REPLACEMENT,
+# ...], is to be found wrong by the sub, which is given a file that has it.  A
+# replacement may be a sub.
+
+sub mutated {
+    my ($text, $found, @mutations) = @_;
+
+    for my $mutation (@mutations) {
+        my ($what, @changes) = @$mutation;
+        my $mutant = $text;
+        my $changed = 1;
+
+        while (my ($pattern, $replacement) = splice @changes, 0, 2) {
+            $changed &&= ref $replacement
+                         ? $mutant =~ s/$pattern/$replacement->()/e
+                         : $mutant =~ s/$pattern/$replacement/;
+        }
+
+        SKIP: {
+            Test::More::ok($changed, "control: $what")
+                or Test::More::skip('nothing to change', 1);
+
+            spew("$work/mutant.c", $mutant);
+
+            Test::More::ok($found->("$work/mutant.c"), "... is found: $what");
+        }
+    }
+
+    return;
+}
+
+
 sub command {
     my ($name, @arguments) = @_;
 
@@ -83,39 +118,11 @@ sub command {
 
 sub run {
     my (@command) = @_;
-    my $pid = open(my $out, '-|') // die "fork: $!";
 
-    if (!$pid) {
-        open STDERR, '>&', \*STDOUT;
-        exec @command or die "$command[0]: $!";
-    }
-
-    my $output = do { local $/; <$out> } // '';
-
-    close $out;
+    my $output = output(@command);
 
     return ($? & 127 ? 128 + ($? & 127) : $? >> 8, $output);
 }
 
-
-sub slurp {
-    my ($file) = @_;
-
-    open my $in, '<', $file or die "$file: $!";
-    local $/;
-
-    return scalar <$in>;
-}
-
-
-sub spew {
-    my ($file, $text) = @_;
-
-    open my $out, '>', $file or die "$file: $!";
-    print $out $text;
-    close $out or die "$file: $!";
-
-    return;
-}
 
 1;

@@ -25,15 +25,14 @@ package NgxGatewayPush;
 #     says(ANSWER)  "CODE BODY", what a test looks at
 #     members(HASH)  waits until a group has so many
 #     workers    their process ids
-#     reload(...)  as that of NgxGatewayNginx, until the workers of before take
-#                no new connections
+#     reload(...)  as that of NgxGatewayNginx
 #     wait(SUB)  until it is true; what it says
 
 use strict;
 use warnings;
 
 use IO::Socket::INET ();
-use Time::HiRes ();
+use NgxGatewaySystem qw( children );
 
 use base 'NgxGatewayServeNginx';
 
@@ -189,7 +188,7 @@ sub members {
 sub workers {
     my ($self) = @_;
 
-    my @pids = sort split ' ', `pgrep -P $self->{nginx}{pid}`;
+    my @pids = sort(children($self->{nginx}{pid}));
 
     return @pids;
 }
@@ -198,27 +197,14 @@ sub workers {
 sub reload {
     my ($self, %o) = @_;
 
-    my @old = $self->workers();
-
-    return $self->nginx()->reload(%o) && $self->wait(sub {
-        return !grep {
-            my $title = '';
-
-            if (open my $in, '<', "/proc/$_/cmdline") {
-                $title = <$in> // '';
-                close $in;
-            }
-
-            length $title && $title !~ /shutting down/
-        } @old;
-    });
+    return $self->nginx()->reload(%o);
 }
 
 
 sub wait {
     my ($self, $until, $seconds) = @_;
 
-    return $self->nginx()->_wait($until, $seconds // 10);
+    return $self->nginx()->wait($until, $seconds // 10);
 }
 
 

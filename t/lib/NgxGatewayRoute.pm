@@ -1,9 +1,9 @@
 package NgxGatewayRoute;
 
-# What the suites of t/route have in common, on top of Test::Nginx::Socket.
-# To be used before it, and that with "no_plan".
+# What the suites of t/route have in common, on top of NgxGatewayBlocks.
+# To be used before Test::Nginx::Socket, and that with "no_plan".
 #
-# Sections of a block beside those of Test::Nginx:
+# Sections of a block beside those of Test::Nginx and NgxGatewayBlocks:
 #
 #   --- routes     lines of the block gateway_routes $to
 #   --- http       more lines of the http block
@@ -21,9 +21,6 @@ package NgxGatewayRoute;
 #                  nginx (it is an error page of nginx), response (headers: a
 #                  text, or undef for none), served (what the service was
 #                  asked, as "METHOD URI")
-#   --- emerg eval
-#                  a list of patterns that one line of the error log, an
-#                  [emerg], must match: nginx does not start
 #   --- warnings eval
 #                  a list of patterns, one for each [warn] in the error log
 #                  when nginx has started, in this order
@@ -34,15 +31,9 @@ package NgxGatewayRoute;
 use strict;
 use warnings;
 
-BEGIN {
-    # Test::Nginx sleeps three of these before each look at the error log
+use NgxGatewayBlocks qw( section preset );
 
-    if (!$ENV{TEST_NGINX_USE_VALGRIND}) {
-        $ENV{TEST_NGINX_SLEEP} //= 0.002;
-    }
-}
-
-use base 'Exporter';
+use base 'NgxGatewayBlocks';
 
 our @EXPORT = qw( run_blocks );
 
@@ -53,42 +44,24 @@ our %DETAILS = (
 );
 
 
-# Makes Test::Nginx's sections of ours, then runs all.
-
 sub run_blocks {
-    Test::Nginx::Util::no_long_string();
     Test::Nginx::Util::no_root_location();
-    Test::Nginx::Util::log_level('info');
-    Test::Nginx::Util::repeat_each(2);
 
-    _complete($_) for Test::Base::blocks();
-
-    Test::Nginx::Socket::add_response_body_check(\&_check);
-    Test::Nginx::Util::run_tests();
-
-    return;
+    return __PACKAGE__->run();
 }
 
 
-sub _complete {
-    my ($block) = @_;
+sub lists {
+    return 'warnings';
+}
 
-    my $name = $block->name;
 
-    # Test::Base makes an error in an "eval" section the section's value
+sub complete {
+    my ($class, $block) = @_;
 
-    for my $section (qw( requests emerg warnings )) {
-        my $value = _get($block, $section);
+    my $routes = section($block, 'routes');
 
-        if (defined $value && !ref $value) {
-            die "$name: $section: $value\n";
-        }
-    }
-
-    my $routes = _get($block, 'routes');
-
-    if (!defined _get($block, 'http_config')) {
-        _set($block, http_config => <<'_EOC_' . (_get($block, 'http') // '')
+    preset($block, http_config => <<'_EOC_' . (section($block, 'http') // '')
 server {
     listen unix:$TEST_NGINX_SERVER_ROOT/html/service.sock;
     access_log off;
@@ -99,30 +72,9 @@ server {
     }
 }
 _EOC_
-             . (defined $routes ? "\ngateway_routes \$to {\n$routes\n}\n"
-                                : "\n"));
-    }
+        . (defined $routes ? "\ngateway_routes \$to {\n$routes\n}\n" : "\n"));
 
-    if (!defined _get($block, 'config')) {
-        _set($block, config => _config($block));
-    }
-
-    if (defined _get($block, 'emerg')) {
-        my $all = join '', map { "(?=.*$_)" } @{ _get($block, 'emerg') };
-
-        _set($block, must_die => '');
-        _set($block, suppress_stderr => '');
-        _set($block, error_log => [ '[emerg]', qr/\[emerg\]$all/s ]);
-        _set($block, no_error_log => [ '[alert]', '[crit]' ]);
-    }
-
-    if (defined _get($block, 'requests')) {
-        _requests($block);
-    }
-
-    if (!defined _get($block, 'no_error_log')) {
-        _set($block, no_error_log => [ '[crit]', '[alert]', '[emerg]' ]);
-    }
+    preset($block, config => _config($block));
 
     return;
 }
@@ -131,10 +83,10 @@ _EOC_
 sub _config {
     my ($block) = @_;
 
-    my $server = _get($block, 'server') // '';
-    my $lines = _get($block, 'lines') // '';
-    my $check = _get($block, 'check') // 'gateway_route $to;';
-    my $tell = _get($block, 'tell') // '$to';
+    my $server = section($block, 'server') // '';
+    my $lines = section($block, 'lines') // '';
+    my $check = section($block, 'check') // 'gateway_route $to;';
+    my $tell = section($block, 'tell') // '$to';
 
     chomp $tell;
 
@@ -155,60 +107,43 @@ _EOC_
 }
 
 
-sub _requests {
-    my ($block) = @_;
+sub check {
+    my ($class, $block, $row) = @_;
 
-    my (@requests, @headers, @codes, @want, @checks);
+    my ($request, $answer, %o) = @$row;
 
-    for my $row (@{ _get($block, 'requests') }) {
-        my ($request, $answer, %o) = @$row;
+    $request = "GET $request" if $request !~ / /;
 
-        $request = "GET $request" if $request !~ / /;
+    my ($code, $allow) = ref $answer ? @$answer : (200);
+    my %fields = (Allow => $allow);
 
-        my ($code, $allow) = ref $answer ? @$answer : (200);
-        my %head = (Allow => $allow);
-
-        if (!ref $answer && $answer ne '') {
-            $head{'X-Told'} = $answer;
-        }
-
-        $head{'X-Route'} = $o{route} if exists $o{route};
-        $head{'X-Served'} = $o{served} if exists $o{served};
-
-        if ($o{nginx}) {
-            $head{'Content-Type'} = 'text/html';
-            $o{text} = qr{<center>nginx/};
-
-        } elsif ($code == 404 || $code == 405) {
-            $head{'Content-Type'} = 'application/problem+json';
-        }
-
-        %head = (%head, %{ $o{response} // {} });
-
-        push @requests, $request;
-        push @codes, $code;
-        push @headers, join "\n", (defined $o{host} ? "Host: $o{host}" : ()),
-                                  $o{send} // ();
-        push @want, join "\n",
-             map { defined $head{$_} ? "$_: $head{$_}" : "! $_" }
-             sort keys %head;
-
-        push @checks, {
-            name => "$request" . ($headers[-1] ne '' ? ", $headers[-1]" : ''),
-            body => $request =~ /^HEAD/ || $code == 204 ? ''
-                    : exists $o{text} ? $o{text}
-                    : !ref $answer ? "$answer\n"
-                    : $DETAILS{$code} ? _problem($code) : qr/^/,
-        };
+    if (!ref $answer && $answer ne '') {
+        $fields{'X-Told'} = $answer;
     }
 
-    _set($block, checks => \@checks);
-    _set($block, request => \@requests);
-    _set($block, more_headers => \@headers);
-    _set($block, error_code => \@codes);
-    _set($block, response_headers => \@want);
+    $fields{'X-Route'} = $o{route} if exists $o{route};
+    $fields{'X-Served'} = $o{served} if exists $o{served};
 
-    return;
+    if ($o{nginx}) {
+        $fields{'Content-Type'} = 'text/html';
+        $o{text} = qr{<center>nginx/};
+
+    } elsif ($code == 404 || $code == 405) {
+        $fields{'Content-Type'} = 'application/problem+json';
+    }
+
+    my $send = join "\n", (defined $o{host} ? "Host: $o{host}" : ()),
+                          $o{send} // ();
+
+    return {
+        request => $request, send => $send, code => $code,
+        fields => { %fields, %{ $o{response} // {} } },
+        name => $request . ($send ne '' ? ", $send" : ''),
+        body => $request =~ /^HEAD/ || $code == 204 ? ''
+                : exists $o{text} ? $o{text}
+                : !ref $answer ? "$answer\n"
+                : $DETAILS{$code} ? _problem($code) : qr/^/,
+    };
 }
 
 
@@ -223,37 +158,15 @@ sub _problem {
 }
 
 
-sub _check {
-    my ($block, $body, $i, $repeat, $dry_run) = @_;
-
-    my $checks = _get($block, 'checks') // return;
-    my $want = $checks->[$i]{body};
-    my $name = $block->name . ": $checks->[$i]{name} (repeat $repeat)";
-
-    SKIP: {
-        Test::More::skip($name, 1) if $dry_run;
-
-        if (ref $want) {
-            Test::More::like($body, $want, $name);
-
-        } else {
-            Test::More::is($body, $want, $name);
-        }
-
-        _check_warnings($block) if $i == 0;
-    }
-
-    return;
-}
-
-
 # What nginx warned of when it read the configuration.  With reloads, one log
 # has all of them: only the last ones count.
 
-sub _check_warnings {
-    my ($block) = @_;
+sub checked {
+    my ($class, $block, $check, $name, $n) = @_;
 
-    my @want = @{ _get($block, 'warnings') // return };
+    return if $n > 0;
+
+    my @want = @{ section($block, 'warnings') // return };
 
     open my $in, '<', $Test::Nginx::Util::ErrLogFile or return;
     my @got = grep { /\[warn\]/ } <$in>;
@@ -267,22 +180,6 @@ sub _check_warnings {
         Test::More::like($got[$n] // '', $want[$n],
                          $block->name . ": warning $n");
     }
-
-    return;
-}
-
-
-sub _get {
-    my ($block, $section) = @_;
-
-    return exists $block->{$section} ? scalar $block->$section : undef;
-}
-
-
-sub _set {
-    my ($block, $section, $value) = @_;
-
-    $block->set_value($section, $value);
 
     return;
 }

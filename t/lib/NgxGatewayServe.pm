@@ -39,7 +39,6 @@ package NgxGatewayServe;
 # A sub given to new() as "answer" is asked first, with the request as below:
 # what it returns is such a text, or undef.
 #
-#     port         its port
 #     requests(PATH)  those so far, in the order in which they have begun, of
 #                  all paths without one: { id, connection (a number), time,
 #                  method, uri, path, args, version, head, body, overlap (how
@@ -49,104 +48,28 @@ package NgxGatewayServe;
 #     header(REQUEST, NAME)  the values of a field of it, joined with "|", or
 #                  undef
 #     last(PATH)   the last of them
-#     wait(SUB, SECONDS)  until SUB says true; what it says
 #     waited(PATH, N, SECONDS)  until there are N, or SECONDS are over; those
 #                  that there are
 #     release(NAME)  lets answers with hold=NAME go
-#     stop         ends it with SIGKILL; so does the end of the object
-#     start        starts it again on its port
+#     port, stop, start, wait, and the rest of NgxGatewayListener
 
 use strict;
 use warnings;
 
 use Compress::Zlib ();
 use Errno qw( EAGAIN EWOULDBLOCK EINTR );
-use File::Temp ();
 use IO::Poll qw( POLLIN POLLOUT POLLHUP POLLERR );
 use IO::Socket::INET ();
-use POSIX ();
 use Socket qw( IPPROTO_TCP TCP_NODELAY SOL_SOCKET SO_LINGER );
 use Time::HiRes ();
 
-our $TIMEOUT = $ENV{TEST_NGINX_USE_VALGRIND} ? 60 : 10;
+use base 'NgxGatewayListener';
 
 
 sub new {
     my ($class, %o) = @_;
 
-    my $self = bless { port => $o{port} // 0, answer => $o{answer},
-                       owner => $$, requests => [], at => 0, by => {} },
-                     $class;
-
-    $self->{log} = File::Temp->new(TEMPLATE => 'ngx_gateway_XXXXXX',
-                                   TMPDIR => 1);
-
-    return $self->start();
-}
-
-
-sub start {
-    my ($self) = @_;
-
-    my $listen = IO::Socket::INET->new(
-        LocalAddr => '127.0.0.1', LocalPort => $self->{port}, Listen => 1024,
-        ReuseAddr => 1)
-        or die "listen: $!\n";
-
-    my $parent = $$;
-
-    $self->{port} = $listen->sockport();
-    $self->{pid} = fork // die "fork: $!\n";
-
-    if ($self->{pid} == 0) {
-        $SIG{$_} = 'DEFAULT' for qw( INT TERM HUP );
-        $SIG{PIPE} = 'IGNORE';
-
-        # a client has not left while its socket is open here, too; Perl
-        # would not close a number of its own that is used once more
-
-        CORE::open my $null, '<', '/dev/null' or die "/dev/null: $!\n";
-        $_ > 2 && $_ != fileno $listen && POSIX::dup2(fileno $null, $_)
-            for map { m{/(\d+)\z} } glob '/proc/self/fd/*';
-
-        eval { $self->_serve($listen, $parent) };
-        print STDERR "service: $@" if $@;
-        POSIX::_exit(1);
-    }
-
-    CORE::close $listen;
-
-    return $self;
-}
-
-
-sub DESTROY {
-    my ($self) = @_;
-
-    local ($?, $!, $@);
-
-    $self->stop() if $self->{owner} == $$;
-
-    return;
-}
-
-
-sub stop {
-    my ($self) = @_;
-
-    my $pid = delete $self->{pid} // return;
-
-    kill 'KILL', $pid;
-    waitpid $pid, 0;
-
-    return;
-}
-
-
-sub port {
-    my ($self) = @_;
-
-    return $self->{port};
+    return $class->SUPER::new(%o, requests => [], at => 0, by => {});
 }
 
 
@@ -222,20 +145,6 @@ sub last {
     my ($self, $path) = @_;
 
     return ($self->requests($path))[-1];
-}
-
-
-sub wait {
-    my ($self, $sub, $seconds) = @_;
-
-    my $end = Time::HiRes::time() + ($seconds // $TIMEOUT);
-
-    while (1) {
-        my $said = $sub->($self);
-
-        return $said if $said || Time::HiRes::time() >= $end;
-        Time::HiRes::sleep(0.005);
-    }
 }
 
 
@@ -408,8 +317,8 @@ sub _plan {
 }
 
 
-sub _serve {
-    my ($self, $listen, $parent) = @_;
+sub serve {
+    my ($self, $listen) = @_;
 
     CORE::open my $log, '>>:raw', "$self->{log}" or die "log: $!\n";
 
@@ -538,7 +447,7 @@ sub _serve {
     $listen->blocking(0);
     $poll->mask($listen => POLLIN);
 
-    while (1) {
+    while (!$self->orphaned()) {
         my $now = Time::HiRes::time();
         my $wait = 1;
 
@@ -555,10 +464,6 @@ sub _serve {
         }
 
         $poll->poll($wait);
-
-        # nobody is left to stop it
-
-        return if getppid != $parent;
 
         for my $socket ($poll->handles(POLLOUT)) {
             my $c = $by{ fileno $socket } // next;

@@ -23,19 +23,19 @@ package NgxGatewayServeNginx;
 #     open(URI, ...)   a client whose handshake is done
 #     try(URI, ...)    one whose handshake may have been refused
 #     over(SOCKET, ...)  one on a connection that there is already
-#     is_problem(WS, STATUS, DETAIL, NAME)  a test
 #     closes(WS)       reads until the end, "CODE REASON"
 #     service, nginx, port
 #     events(PATH, N)  waits for N requests: "connect message:a disconnect:1000"
 #     idle(PATH, N)    that there are no more than N requests, a moment later
 #     log(URI)         { status, close, by, in, out } of the last request
-#     worker, memory, sanitized, finish  as of NgxGatewayWebSocketGuard
+#     is_problem, worker, memory, sanitized, finish  as of
+#                      NgxGatewayWebSocketGuard
 
 use strict;
 use warnings;
 
-use JSON::PP ();
 use NgxGatewayNginx;
+use NgxGatewayPorts qw( free_port );
 use NgxGatewayServe;
 use NgxGatewayWebSocket;
 use Test::More ();
@@ -75,7 +75,7 @@ sub new {
     my $start = delete $o{start} // 1;
     my $locations = delete $o{locations} // {};
     my $service = NgxGatewayServe->new(answer => delete $o{answer});
-    my $dead = NgxGatewayNginx::_free_port();
+    my $dead = free_port();
     my $self = bless { service => $service, backend => $service,
                        locations => $locations, dead => $dead }, $class;
 
@@ -153,18 +153,6 @@ sub closes {
 
     return join ' ', $close->{code} // $close->{end},
                      length($close->{reason} // '') ? $close->{reason} : ();
-}
-
-
-sub is_problem {
-    my ($self, $ws, $status, $detail, $name) = @_;
-
-    my $body = eval { JSON::PP::decode_json($ws->body()) } // {};
-
-    return Test::More::is(
-        join(' ', $ws->status(), $ws->header('Content-Type') // '',
-             $body->{status} // '', $body->{detail} // $ws->body()),
-        "$status application/problem+json $status $detail", $name);
 }
 
 

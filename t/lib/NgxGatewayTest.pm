@@ -1,9 +1,9 @@
 package NgxGatewayTest;
 
-# What the suites of t/jwt have in common, on top of Test::Nginx::Socket.
-# To be used before it.
+# What the suites of t/jwt have in common, on top of NgxGatewayBlocks.  To be
+# used before Test::Nginx::Socket.
 #
-# Sections of a block beside those of Test::Nginx:
+# Sections of a block beside those of Test::Nginx and NgxGatewayBlocks:
 #
 #   --- issuer     lines of the issuer block "corp"; issuer, audience and
 #                  key_file have values of their own when not among them
@@ -20,11 +20,9 @@ package NgxGatewayTest;
 #                  a request to /t and all that its answer must be.  TOKEN
 #                  is undef for none, and may be a sub that makes it when
 #                  it is sent.  More: request, headers (all of them, the
-#                  token as well), at (NAME of the location), code, body, response (headers), realm,
-#                  scope, and pause: seconds before the next request
-#   --- emerg eval
-#                  a list of patterns that one line of the error log, an
-#                  [emerg], must match: nginx does not start
+#                  token as well), at (NAME of the location), code, body,
+#                  response (headers), realm, scope, and pause: seconds before
+#                  the next request
 #
 # Location /t passes what it lets through to /backend of the same server.  In
 # a block whose tokens are all refused, /backend must not be seen in the
@@ -33,19 +31,10 @@ package NgxGatewayTest;
 use strict;
 use warnings;
 
-BEGIN {
-    # Test::Nginx sleeps three of these before each look at the error log
-
-    if (!$ENV{TEST_NGINX_USE_VALGRIND}) {
-        $ENV{TEST_NGINX_SLEEP} //= 0.002;
-    }
-}
-
-use Time::HiRes ();
-
+use NgxGatewayBlocks qw( section set preset );
 use NgxGatewayJWT;
 
-use base 'Exporter';
+use base 'NgxGatewayBlocks';
 
 our @EXPORT = (qw( run_blocks answer late issuer files ),
                @NgxGatewayJWT::EXPORT);
@@ -92,25 +81,6 @@ sub late(&) {
 package NgxGatewayTest::Late {
     use overload '""' => sub { $_[0]->() }, 'bool' => sub { 1 },
                  fallback => 1;
-}
-
-
-# functions for "eval" sections, which Test::Base runs in a package of its own
-
-sub import {
-    my ($class) = @_;
-
-    $class->export_to_level(1, @_);
-
-    require Test::Base::Filter;
-
-    for my $name (@EXPORT) {
-        no strict 'refs';
-        no warnings 'redefine';
-        *{"Test::Base::Filter::$name"} = \&{"${class}::$name"};
-    }
-
-    return;
 }
 
 
@@ -198,81 +168,57 @@ sub files {
 }
 
 
-# Makes Test::Nginx's sections of ours, then runs all.
-
 sub run_blocks {
+    &Test::Nginx::Util::add_block_preprocessor(\&_refresh);
+
+    return __PACKAGE__->run();
+}
+
+
+# The number of tests is known beforehand.
+
+sub made {
+    my ($class, @blocks) = @_;
+
     my $tests = 0;
 
-    Test::Nginx::Util::no_long_string();
-    Test::Nginx::Util::log_level('info');
-    Test::Nginx::Util::repeat_each(2);
-
-    my @blocks = Test::Base::blocks();
-
-    for my $block (@blocks) {
-        _complete($block);
-        $tests += _count($block);
-    }
+    $tests += _count($_) for @blocks;
 
     Test::More::plan(tests => $tests * Test::Nginx::Util::repeat_each());
-
-    &Test::Nginx::Util::add_block_preprocessor(\&_refresh);
-    Test::Nginx::Socket::add_response_body_check(\&_check_body);
-    Test::Nginx::Util::run_tests();
 
     return;
 }
 
 
-sub _complete {
-    my ($block) = @_;
+sub rows {
+    return 'tokens';
+}
 
-    my $name = $block->name;
 
-    # Test::Base makes an error in an "eval" section the section's value
+sub lists {
+    return qw( locations user_files );
+}
 
-    for my $section (qw( tokens emerg locations user_files )) {
-        my $value = _get($block, $section);
 
-        if (defined $value && !ref $value && $value !~ /^>>> /) {
-            die "$name: $section: $value\n";
-        }
-    }
+sub bad {
+    return ('[error]', '[crit]', '[alert]', 'eyJ');
+}
 
-    if (!defined $block->user_files) {
-        _set($block, user_files => files());
-    }
 
-    my $http = _get($block, 'http_config') // '';
+sub complete {
+    my ($class, $block) = @_;
+
+    my $http = section($block, 'http_config') // '';
+
+    preset($block, user_files => files());
 
     if ($http !~ /gateway_jwt_issuer\s+corp\b/
-        && !defined _get($block, 'no_issuer'))
+        && !defined section($block, 'no_issuer'))
     {
-        _set($block, http_config => issuer(_get($block, 'issuer')) . $http);
+        set($block, http_config => issuer(section($block, 'issuer')) . $http);
     }
 
-    if (!defined _get($block, 'config')) {
-        _set($block, config => _config($block));
-    }
-
-    if (defined _get($block, 'emerg')) {
-        my $all = join '', map { "(?=.*$_)" } @{ _get($block, 'emerg') };
-
-        _set($block, must_die => '');
-        _set($block, suppress_stderr => '');
-        _set($block, error_log => [ '[emerg]', qr/\[emerg\]$all/s ]);
-        _set($block, no_error_log => [ '[alert]', '[crit]' ])
-            if !defined _get($block, 'no_error_log');
-    }
-
-    if (defined _get($block, 'tokens')) {
-        _requests($block);
-    }
-
-    if (!defined _get($block, 'no_error_log')) {
-        _set($block, no_error_log => [ '[error]', '[crit]', '[alert]',
-                                       'eyJ' ]);
-    }
+    preset($block, config => _config($block));
 
     return;
 }
@@ -289,8 +235,8 @@ sub _refresh {
 
     die $block->name . ": tokens: $@" if $@;
 
-    _set($block, tokens => $tokens);
-    _requests($block);
+    set($block, tokens => $tokens);
+    __PACKAGE__->requests($block);
 
     return;
 }
@@ -300,8 +246,8 @@ sub _config {
     my ($block) = @_;
 
     my $use = 'gateway_jwt "api" issuer=corp;';
-    my @locations = (t => _get($block, 'access') // $use);
-    my @more = @{ _get($block, 'locations') // [] };
+    my @locations = (t => section($block, 'access') // $use);
+    my @more = @{ section($block, 'locations') // [] };
 
     while (@more) {
         my ($name, $lines) = splice @more, 0, 2;
@@ -310,7 +256,7 @@ sub _config {
              $lines =~ /^\s*gateway_jwt\s/m ? $lines : "$use\n$lines";
     }
 
-    my $config = (_get($block, 'server') // '') . "\n";
+    my $config = (section($block, 'server') // '') . "\n";
 
     while (@locations) {
         my ($name, $lines) = splice @locations, 0, 2;
@@ -334,74 +280,38 @@ _EOC_
 }
 
 
-sub _requests {
-    my ($block) = @_;
+sub check {
+    my ($class, $block, $row) = @_;
 
-    my (@names, @requests, @headers, @codes, @want, @bodies, @pauses);
-    my $passed = 0;
+    my ($name, $token, $status, %o) = @$row;
 
-    my $realm = _get($block, 'realm') // 'api';
+    my $realm = section($block, 'realm') // 'api';
+
     chomp $realm;
 
-    for my $row (@{ _get($block, 'tokens') }) {
-        my ($name, $token, $status, %o) = @$row;
+    my $answer = answer($status, realm => $realm, %o);
 
-        my $answer = answer($status, realm => $realm, %o);
-        my %head = (%{ $answer->{headers} }, %{ $o{response} // {} });
-
-        $passed ||= $answer->{code} == 200;
-
-        push @names, $name;
-        push @requests, $o{request} // 'GET /' . ($o{at} // 't');
-        push @codes, $o{code} // $answer->{code};
-        push @bodies, $o{body} // $answer->{body};
-        push @pauses, $o{pause} // 0;
-
-        push @headers,
-             defined $o{headers} ? $o{headers}
-             : !defined $token ? ''
-             : ref $token ? late { 'Authorization: Bearer ' . $token->() }
-             : "Authorization: Bearer $token";
-
-        push @want, join "\n",
-             map { defined $head{$_} ? "$_: $head{$_}" : "! $_" }
-             sort keys %head;
-    }
-
-    _set($block, row_names => \@names);
-    _set($block, row_bodies => \@bodies);
-    _set($block, row_pauses => \@pauses);
-    _set($block, request => \@requests);
-    _set($block, more_headers => \@headers);
-    _set($block, error_code => \@codes);
-    _set($block, response_headers => \@want);
-
-    if (!$passed && !defined _get($block, 'no_access_log')) {
-        _set($block, no_access_log => '/backend');
-    }
-
-    return;
+    return {
+        request => $o{request} // 'GET /' . ($o{at} // 't'),
+        send => defined $o{headers} ? $o{headers}
+                : !defined $token ? ''
+                : ref $token ? late { 'Authorization: Bearer ' . $token->() }
+                : "Authorization: Bearer $token",
+        code => $o{code} // $answer->{code},
+        fields => { %{ $answer->{headers} }, %{ $o{response} // {} } },
+        name => $name,
+        body => $o{body} // $answer->{body},
+        pause => $o{pause},
+        passed => $answer->{code} == 200,
+    };
 }
 
 
-sub _check_body {
-    my ($block, $body, $i, $repeat, $dry_run) = @_;
+sub checks {
+    my ($class, $block, $checks) = @_;
 
-    my $names = _get($block, 'row_names') // return;
-    my $name = $block->name . ": $names->[$i] (repeat $repeat)";
-    my $want = _get($block, 'row_bodies')->[$i];
-
-    SKIP: {
-        Test::More::skip($name, 1) if $dry_run;
-
-        if (ref $want) {
-            Test::More::like($body, $want, $name);
-
-        } else {
-            Test::More::is($body, $want, $name);
-        }
-
-        Time::HiRes::sleep(_get($block, 'row_pauses')->[$i]);
+    if (!grep { $_->{passed} } @$checks) {
+        preset($block, no_access_log => '/backend');
     }
 
     return;
@@ -415,34 +325,34 @@ sub _count {
 
     my $logs = _patterns($block, 'error_log')
                + _patterns($block, 'no_error_log')
-               + (defined _get($block, 'grep_error_log_out') ? 1 : 0);
+               + (defined section($block, 'grep_error_log_out') ? 1 : 0);
 
-    return 1 + $logs if defined _get($block, 'must_die');
+    return 1 + $logs if defined section($block, 'must_die');
 
-    my $requests = _get($block, 'pipelined_requests')
-                   // _get($block, 'request');
+    my $requests = section($block, 'pipelined_requests')
+                   // section($block, 'request');
     my $n = ref $requests eq 'ARRAY' ? scalar @$requests : 1;
 
-    return $n * $logs if defined _get($block, 'ignore_response');
+    return $n * $logs if defined section($block, 'ignore_response');
 
     my $each = 1 + $logs + _patterns($block, 'access_log')
                + _patterns($block, 'no_access_log');
 
-    $each++ if defined _get($block, 'row_names');
+    $each++ if defined section($block, 'checks');
 
     for my $section (qw( raw_response_headers_like
                          raw_response_headers_unlike ))
     {
-        $each++ if defined _get($block, $section);
+        $each++ if defined section($block, $section);
     }
 
-    $each++ if grep { defined _get($block, $_) }
+    $each++ if grep { defined section($block, $_) }
                qw( response_body response_body_like response_body_unlike );
 
     my $tests = $n * $each;
 
-    my $headers = _get($block, 'response_headers')
-                  // _get($block, 'response_headers_like');
+    my $headers = section($block, 'response_headers')
+                  // section($block, 'response_headers_like');
 
     if (defined $headers) {
         for my $text (ref $headers ? @$headers[ 0 .. $n - 1 ] : $headers) {
@@ -457,29 +367,13 @@ sub _count {
 sub _patterns {
     my ($block, $section) = @_;
 
-    my $value = _get($block, $section);
+    my $value = section($block, $section);
 
     return 0 if !defined $value;
     return scalar @$value if ref $value eq 'ARRAY';
     return 1 if ref $value;
 
     return scalar grep { length } split /\n+/, $value;
-}
-
-
-sub _get {
-    my ($block, $section) = @_;
-
-    return exists $block->{$section} ? scalar $block->$section : undef;
-}
-
-
-sub _set {
-    my ($block, $section, $value) = @_;
-
-    $block->set_value($section, $value);
-
-    return;
 }
 
 

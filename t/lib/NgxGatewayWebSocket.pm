@@ -78,10 +78,10 @@ use warnings;
 
 use Errno qw( EAGAIN EWOULDBLOCK EINTR ECONNRESET EPIPE );
 use IO::Select ();
-use IO::Socket::INET ();
 use MIME::Base64 ();
+use NgxGatewayPorts qw( connected );
 use NgxGatewayWebSocketFrame;
-use Socket qw( IPPROTO_TCP TCP_NODELAY SOL_SOCKET SO_LINGER SO_RCVBUF );
+use Socket qw( IPPROTO_TCP TCP_NODELAY SOL_SOCKET SO_LINGER );
 use Time::HiRes ();
 
 use base 'Exporter';
@@ -99,15 +99,7 @@ sub plain {
         control => [], %o,
     }, $class;
 
-    my $socket = IO::Socket::INET->new(Proto => 'tcp')
-        or die "socket: $!\n";
-
-    setsockopt $socket, SOL_SOCKET, SO_RCVBUF, pack 'i', $o{rcvbuf}
-        if $o{rcvbuf};
-
-    connect $socket, Socket::pack_sockaddr_in($port,
-                                              Socket::inet_aton('127.0.0.1'))
-        or die "connect to port $port: $!\n";
+    my $socket = connected($port, %o);
 
     setsockopt $socket, IPPROTO_TCP, TCP_NODELAY, 1;
 

@@ -78,7 +78,6 @@ package NgxGatewayWebSocketBackend;
 # What comes then: then=echo (until the end; the default), close (1000), eof,
 # reset, silent, deaf, stall.
 #
-#     port            its port
 #     connections(PATH)  those so far, in order; all without a path: { id,
 #                     pid, time, uri, path, head, frames, messages, notes,
 #                     end, ended }; frames as NgxGatewayWebSocket's with time,
@@ -87,18 +86,16 @@ package NgxGatewayWebSocketBackend;
 #                     the backend itself, undef while it is open
 #     last(PATH)      the last of these
 #     open            how many are open
-#     wait(SUB, SECONDS)  until SUB, which is given the object, says true
 #     forget          what was seen so far
 #     stop            ends it, and all of its connections, at once
+#     port, wait, and the rest of NgxGatewayListener
 #
 # "port => N" among the arguments of new is the port to be used.
 
 use strict;
 use warnings;
 
-use File::Temp ();
 use IO::Select ();
-use IO::Socket::INET ();
 use JSON::PP ();
 use POSIX ();
 use Socket qw( IPPROTO_TCP TCP_NODELAY );
@@ -107,76 +104,22 @@ use Time::HiRes ();
 use NgxGatewayWebSocket;
 use NgxGatewayWebSocketScripts;
 
+use base 'NgxGatewayListener';
+
 
 sub new {
     my ($class, %subs) = @_;
 
-    my $port = delete $subs{port};
+    my @port = exists $subs{port} ? (port => delete $subs{port}) : ();
 
-    my $listen = IO::Socket::INET->new(
-        LocalAddr => '127.0.0.1', LocalPort => $port // 0, Listen => 1024,
-        ReuseAddr => 1)
-        or die "listen: $!\n";
-
-    my $log = File::Temp->new(TEMPLATE => 'ngx_gateway_XXXXXX', TMPDIR => 1);
-
-    my $self = bless { port => $listen->sockport(), log => $log,
-                       owner => $$ }, $class;
-
-    my $parent = $$;
-
-    $self->{pid} = fork // die "fork: $!\n";
-
-    if ($self->{pid} == 0) {
-        $SIG{$_} = 'DEFAULT' for qw( INT HUP );
-        $SIG{PIPE} = 'IGNORE';
-        eval { _serve($listen, "$log", \%subs, $parent) };
-        print STDERR "backend: $@" if $@;
-        POSIX::_exit(1);
-    }
-
-    CORE::close $listen;
-
-    return $self;
+    return $class->SUPER::new(@port, subs => \%subs);
 }
 
 
-sub DESTROY {
-    my ($self) = @_;
+# It ends its connections, and says when.
 
-    local ($?, $!, $@);
-
-    $self->stop() if $self->{owner} == $$;
-
-    return;
-}
-
-
-sub stop {
-    my ($self) = @_;
-
-    my $pid = delete $self->{pid} // return;
-
-    # it ends its connections and says when
-
-    kill 'TERM', $pid;
-    waitpid $pid, 0;
-
-    return;
-}
-
-
-sub port {
-    my ($self) = @_;
-
-    return $self->{port};
-}
-
-
-sub pid {
-    my ($self) = @_;
-
-    return $self->{pid};
+sub signal {
+    return 'TERM';
 }
 
 
@@ -256,28 +199,11 @@ sub open {
 }
 
 
-sub wait {
-    my ($self, $sub, $seconds) = @_;
-
-    my $end = Time::HiRes::time()
-              + ($seconds // $NgxGatewayWebSocket::TIMEOUT);
-
-    while (1) {
-        my $result = $sub->($self);
-
-        return $result if $result;
-        return 0 if Time::HiRes::time() > $end;
-
-        Time::HiRes::sleep(0.01);
-    }
-}
-
-
 # The process that listens.  It ends with the test, or at SIGTERM, and so do
 # those of its connections.
 
-sub _serve {
-    my ($listen, $log, $subs, $parent) = @_;
+sub serve {
+    my ($self, $listen) = @_;
 
     $listen->blocking(0);
 
@@ -287,7 +213,7 @@ sub _serve {
 
     local $SIG{TERM} = sub { $stop = 1 };
 
-    while (!$stop && getppid == $parent) {
+    while (!$stop && !$self->orphaned()) {
         my $ready = $select->can_read(0.2);
 
         while (($pid = waitpid -1, POSIX::WNOHANG()) > 0) {
@@ -309,7 +235,7 @@ sub _serve {
         CORE::close $listen;
         $SIG{TERM} = 'DEFAULT';
         srand;
-        eval { _connection($socket, $log, $subs) };
+        eval { _connection($socket, "$self->{log}", $self->{subs}) };
         print STDERR "backend: $@" if $@;
         POSIX::_exit(0);
     }

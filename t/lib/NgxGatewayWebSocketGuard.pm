@@ -19,6 +19,7 @@ package NgxGatewayWebSocketGuard;
 #
 #     open(URI, ...)   a client whose handshake is done
 #     try(URI, ...)    one whose handshake may have been refused
+#     is_problem(WS, STATUS, DETAIL, NAME)  a test: the gateway's own answer
 #     backend, nginx, port
 #     service(URI)     what the service saw of the last connection, ended or
 #                      not; ended(URI) waits until it has ended
@@ -32,7 +33,9 @@ package NgxGatewayWebSocketGuard;
 use strict;
 use warnings;
 
+use JSON::PP ();
 use NgxGatewayNginx;
+use NgxGatewaySystem ();
 use NgxGatewayWebSocket;
 use NgxGatewayWebSocketBackend;
 use Test::More ();
@@ -172,7 +175,7 @@ sub log {
 
     my $line;
 
-    $self->{nginx}->_wait(sub {
+    $self->{nginx}->wait(sub {
         my $log = $self->{nginx}->read_file('logs/gate.log');
 
         ($line) = grep { index($_, "$uri ") == 0 } reverse split /\n/, $log;
@@ -187,12 +190,22 @@ sub log {
 }
 
 
+sub is_problem {
+    my ($self, $ws, $status, $detail, $name) = @_;
+
+    my $body = eval { JSON::PP::decode_json($ws->body()) } // {};
+
+    return Test::More::is(
+        join(' ', $ws->status(), $ws->header('Content-Type') // '',
+             $body->{status} // '', $body->{detail} // $ws->body()),
+        "$status application/problem+json $status $detail", $name);
+}
+
+
 sub worker {
     my ($self) = @_;
 
-    my @children = split ' ', `pgrep -P $self->{nginx}{pid}`;
-
-    return $children[0];
+    return NgxGatewaySystem::worker($self->{nginx}{pid});
 }
 
 

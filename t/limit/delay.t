@@ -9,13 +9,14 @@ use NgxGatewayHTTP2;
 use NgxGatewayNginx;
 
 use IO::Select ();
-use IO::Socket::INET ();
+use IO::Socket::UNIX ();
 use Test::More;
 use Time::HiRes qw( sleep time );
 
 local $SIG{PIPE} = 'IGNORE';
 
 my $nginx = NgxGatewayNginx->new(
+    http2 => 1,
     http => <<'_EOC_',
     gateway_limit_zone $http_x_key zone=second:64k rate=1r/s;
     gateway_limit_zone $http_x_key zone=a:64k rate=40r/m;
@@ -93,40 +94,23 @@ _EOC_
 _EOC_
 );
 
-$nginx->{listen} = 'http2' if $nginx->nginx_version() < 1025001;
-$nginx->{server} .= "http2 on;\n" if $nginx->nginx_version() >= 1025001;
+# before nginx 1.25.1, a port has HTTP/2 or HTTP/1.1, not both
 
-# these versions have HTTP/2 or HTTP/1.1 on a port, not both
-
-if ($nginx->{listen}) {
-    $nginx->{http} .= <<"_EOC_";
+$nginx->{http} .= <<"_EOC_";
     server {
         listen unix:%DIR%/http1.sock;
         access_log logs/limits.log limits;
         $nginx->{server}
     }
 _EOC_
-}
 
 $nginx->start();
-
-my $unix = $nginx->{listen} ? $nginx->path('http1.sock') : undef;
 
 sub client {
     my ($text) = @_;
 
-    my $socket;
-
-    if (defined $unix) {
-        require IO::Socket::UNIX;
-        $socket = IO::Socket::UNIX->new(Peer => $unix);
-
-    } else {
-        $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-                                        PeerPort => $nginx->port());
-    }
-
-    die "connect: $!\n" if !$socket;
+    my $socket = IO::Socket::UNIX->new(Peer => $nginx->path('http1.sock'))
+        or die "connect: $!\n";
 
     $socket->autoflush(1);
     print $socket $text if defined $text;

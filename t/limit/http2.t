@@ -11,6 +11,7 @@ use NgxGatewayNginx;
 use Test::More;
 
 my $nginx = NgxGatewayNginx->new(
+    http2 => 1,
     http => <<'_EOC_',
     gateway_limit_zone $http_x_key zone=ten:64k rate=1r/h burst=10;
     gateway_limit_zone $http_x_key zone=five:64k rate=1r/h burst=5;
@@ -39,13 +40,6 @@ _EOC_
         }
 _EOC_
 );
-
-if ($nginx->nginx_version() < 1025001) {
-    $nginx->{listen} = 'http2';
-
-} else {
-    $nginx->{server} .= "http2 on;\n";
-}
 
 $nginx->start();
 

@@ -237,7 +237,7 @@ for my $time (1 .. 3) {
 
     # those that an earlier reload has left may just be about to exit
 
-    for (1 .. 100) {
+    for (1 .. 200) {
         my @workers = workers($nginx->{pid});
 
         last if @workers == 2 && ($killed = kill 'KILL', $workers[0]);
@@ -282,7 +282,10 @@ _EOS_
 is(at('/both?key=a'), '200 49', 'two zones: the first');
 
 $end_load = load(4, '/both?key=a');
-sleep 1;
+$nginx->wait(sub {
+    (() = $nginx->read_file('logs/access.log')
+          =~ m{"GET /both\S* HTTP/1\.1" 429 }g) > 150;
+});
 ($admitted, $refused, $lost) = $end_load->();
 
 is($admitted, 49, 'two zones: as many as the narrow one has');

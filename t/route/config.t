@@ -19,17 +19,9 @@ sub says {
 
     $nginx->{http} = $http;
     $nginx->{server} = $server // '';
-    $nginx->{port} = 1;
-    $nginx->write_config();
-
-    # "nginx -t" exits without freeing what it has read
-
-    local $ENV{ASAN_OPTIONS} = ($ENV{ASAN_OPTIONS} // '') . ',detect_leaks=0';
-
-    my $test = "$nginx->{binary} -t -p $nginx->{dir}/ -c nginx.conf";
 
     return join '', grep { /\[(?:emerg|alert|crit|error|warn)\]/ }
-                    `$test -e logs/error.log 2>&1`;
+                    split /(?<=\n)/, $nginx->test();
 }
 
 sub routes {
@@ -82,14 +74,14 @@ my $LINE = 'it must be "METHODS TEMPLATE VALUE ..." or "default VALUE"';
 
 lines('GET;', invalid('line', 'GET', $LINE));
 lines('GET /users;', invalid('line', 'GET', $LINE));
-lines('default;', invalid('line', 'default', $LINE));
 lines('GET /users if=$arg_x;',
       invalid('line', '/users', 'it must have a value'));
-lines('default a b;', invalid('template', 'a', 'it must begin with "/"'));
+lines("$_;", invalid('line', 'default', 'it must be "default VALUE"'))
+    for 'default', 'default a b', 'default /a b', 'default a if=$arg_x';
 lines('default "";', invalid('value', '', 'it must not be empty'));
 lines("default a;\nGET / b;\ndefault c;",
-      qr/duplicate "default" in "gateway_routes", the first one is in /,
-      qr/the first one is in \S+nginx\.conf:\d+ in \S+nginx\.conf:\d+$/);
+      qr/duplicate\ "default"\ in\ \S+nginx\.conf:\d+,
+         \ the\ first\ one\ is\ in\ \S+nginx\.conf:\d+$/x);
 lines('', qr/"gateway_routes" of "\$to" has no lines, it must have at least/);
 lines('include none.conf;', qr/none\.conf" failed/);
 
@@ -111,13 +103,30 @@ for my $methods ('""', 'GET,', ',GET', 'GET,,POST', 'GET,POST,GET', 'CONNECT',
                   . ' methods other than CONNECT'));
 }
 
-lines(join('', map { "M$_ /$_ a;\n" } 1 .. 65),
-      qr{too many methods with route "M65 /65" in \S+nginx\.conf:\d+, },
+my @methods = map { "$_ /$_ a;\n" } ('MA' .. 'MZ', 'NA' .. 'NZ', 'OA' .. 'OM');
+
+lines(join('', @methods),
+      qr{too many methods with route "OM /OM" in \S+nginx\.conf:\d+, },
       qr/routes of one block may have 64, and HEAD is one where GET is$/);
-lines(join('', map { "M$_ /$_ a;\n" } 1 .. 63) . "GET / b;\n",
+lines(join('', @methods[0 .. 62]) . "GET / b;\n",
       qr{too many methods with route "GET /" in \S+nginx\.conf:\d+, });
-taken(join '', map { "M$_ /$_ a;\n" } 1 .. 64);
-taken('GET,connect,!#$%&\'*+-.^_`|~09az / a;');
+taken(join '', @methods[0 .. 63]);
+taken('GET,M-SEARCH,X_Y / a;');
+
+# nginx refuses requests with these: what it never matches is a warning
+
+for my $case ([ 'get', 'get' ], [ 'GET,Post', 'Post' ], [ 'GET1', 'GET1' ],
+              [ 'connect', 'connect' ],
+              [ 'GET,!#$%&\'*+-.^_`|~09az', '!#$%&\'*+-.^_`|~09az' ])
+{
+    my ($methods, $method) = @$case;
+
+    like(says(routes("$methods / a;")),
+         qr/\A\S+\ \[warn\]\ method\ "\Q$method\E"\ in\ "gateway_routes"
+            \ never\ matches:\ nginx\ takes\ methods\ of\ capital\ letters,
+            \ "_"\ and\ "-"\ only\ in\ \S+nginx\.conf:\d+\n\z/x,
+         "$methods: never matches");
+}
 
 # templates
 
@@ -182,10 +191,11 @@ for my $case (
       'host=a.*.com', 'host=example.*', 'host=*.*.com', 'host=*a.com',
       'host=.example.com', 'host=example.com.', 'host=~^a', '"host=a b"',
       'host=$arg_x', 'host=a/b' ],
-    [ 'it must be "header=NAME:VALUE"', 'header=X-A', 'header=X-A:',
-      'header=:1', 'header=', '"header=X A:1"', 'header=X(A):1' ],
-    [ 'it must be "query=NAME:VALUE"', 'query=a', 'query=a:', 'query=:1',
-      'query=' ])
+    [ 'it must be "header=NAME:VALUE" without variables', 'header=X-A',
+      'header=X-A:', 'header=:1', 'header=', '"header=X A:1"',
+      'header=X(A):1', 'header=X-A:$arg_b', 'header=$arg_b:1' ],
+    [ 'it must be "query=NAME:VALUE" without variables', 'query=a',
+      'query=a:', 'query=:1', 'query=', 'query=a:$arg_b' ])
 {
     my ($why, @parameters) = @$case;
 
@@ -206,10 +216,11 @@ lines('GET / a if=$arg_x if=$arg_x;',
 
 # values
 
-for my $case ([ 'a b', 'a' ], [ 'a=1 b', 'b' ], [ 'a=1 b=x', 'b=x' ],
+for my $case ([ 'a b', 'b' ], [ 'a=1 b', 'b' ], [ 'a=1 b=x', 'b=x' ],
+              [ 'a IF=$arg_x', 'a' ], [ 'a hosts=a.com', 'hosts=a.com' ],
               [ 'a=-1 b=1', 'a=-1' ], [ 'a=0.5 b=1', 'a=0.5' ],
               [ 'a= b=1', 'a=' ], [ 'a=1 b=1000001', 'b=1000001' ],
-              [ 'a=10% b=90%', 'a=10%' ],
+              [ 'a=10% b=90%', 'b=90%' ],
               [ 'a=1 b=99999999999999999999', 'b=99999999999999999999' ])
 {
     my ($values, $value) = @$case;
@@ -217,7 +228,8 @@ for my $case ([ 'a b', 'a' ], [ 'a=1 b', 'b' ], [ 'a=1 b=x', 'b=x' ],
     lines("GET /users $values;",
           invalid('value', $value, 'several values must be "VALUE=WEIGHT" each'
                   . ', with a number from 0 to 1000000, a variable, or "*" for'
-                  . ' the rest of 100'));
+                  . ' the rest of 100; what is no value begins with "if=",'
+                  . ' "host=", "header=", "query=" or "sticky="'));
 }
 
 lines('GET /users a=0 b=0;',
@@ -291,7 +303,7 @@ GET   /a          h  header=X-A:1;
 GET   /a          i  header=X-A:2;
 GET   /a          j  query=a:1;
 GET   /a          k  query=A:1;
-get   /a          l;
+PUT   /a          l;
 GET   /A          m;
 GET   /a/         n;
 GET   /:x([0-9])  o;
@@ -338,6 +350,18 @@ never('GET /f a; POST /f b; GET,POST /f/ c; GET,POST /f d if=$arg_x;'
 never('GET /g a host=a; PUT /g b host=a; GET,PUT /g c host=a if=$arg_x;',
       'GET,PUT /g', 'PUT /g and others');
 
+for my $line ('* /** a;', '* /*rest a;') {
+    my ($route) = $line =~ /^(\S+ \S+)/;
+
+    like(says(routes("GET /a a;\n$line\ndefault b;")),
+         qr/\A\S+\ \[warn\]\ "default"\ in\ \S+nginx\.conf:\d+
+            \ never\ matches,\ "\Q$route\E"\ in\ \S+nginx\.conf:\d+
+            \ takes\ all\ of\ its\ requests\n\z/x, "$line and default");
+}
+
+taken("default b;\n$_")
+    for '* /a/** a;', 'GET /** a;', '* /** a if=$arg_x;', '* /** a host=a;',
+        '* /:x a;', '* / a;';
 taken('GET,POST /a a; PUT /a b; GET,PUT /a c if=$arg_x;');
 taken('GET /e a host=*.example.com; GET /e b host=example.com;');
 taken('GET /a/:x([a-z]+) a; GET /a/b b; GET /a/:y c;');
@@ -350,6 +374,15 @@ like(says(routes('GET /a%20b a;')),
         \ are\ decoded\ in\ \S+nginx\.conf:\d+\n\z}x, 'an escape');
 taken('GET /a%2 a; GET /100% b; GET /%zz c; GET /:x(%41) d;');
 
+# wildcards that are none
+
+like(says(routes("GET $_ a;")),
+     qr{\A\S+\ \[warn\]\ template\ "\Q$_\E"\ in\ "gateway_routes"\ has\ a
+        \ "\*"\ that\ only\ matches\ itself:\ it\ is\ more\ where\ a\ segment
+        \ begins\ with\ it,\ as\ in\ "/\*\*"\ in\ \S+nginx\.conf:\d+\n\z}x,
+     "$_: no wildcard") for '/api**', '/a/x*.js/b', '/a*';
+taken('GET /:x(.*[.]js) a; GET "/b/:x([*])" b; GET /c/:x(\*) c;');
+
 # gateway_routes itself
 
 my $ARGUMENTS = qr/invalid number of arguments in "gateway_routes" directive/;
@@ -359,12 +392,31 @@ for my $case (
       qr/invalid variable "to" in "gateway_routes", it must be "\$NAME"/ ],
     [ 'gateway_routes $ { GET / a; }',
       qr/invalid variable "\$" in "gateway_routes", it must be "\$NAME"/ ],
+    [ 'gateway_routes $1 { GET / a; }',
+      qr/invalid variable "\$1" in "gateway_routes", its name must have/,
+      qr/ letters, digits and "_", and must not begin with a digit in / ],
+    [ 'gateway_routes $to-x { GET / a; }',
+      qr/invalid variable "\$to-x" in "gateway_routes", its name must have/ ],
+    [ 'gateway_routes $Gateway_path_id { GET / a; }',
+      qr/its name must not begin with "gateway_" in / ],
     [ 'gateway_routes { GET / a; }', $ARGUMENTS ],
     [ 'gateway_routes $a $b { GET / a; }', $ARGUMENTS ],
     [ 'gateway_routes $a;', qr/"gateway_routes" has no opening "\{"/ ],
     [ 'gateway_routes $to { GET / a; } gateway_routes $TO { GET / a; }',
       qr/invalid variable "\$TO" in "gateway_routes", another /,
       qr/another "gateway_routes" defines it, too in / ],
+    [ 'gateway_routes $to { GET / a; } map $uri $To { default b; }',
+      qr/invalid variable "\$to" in "gateway_routes", another directive /,
+      qr/another directive defines it, too in \S+nginx\.conf:\d+$/ ],
+    [ 'split_clients $uri $To { * b; } gateway_routes $to { GET / a; }',
+      qr/invalid variable "\$to" in "gateway_routes", another directive /,
+      qr/another directive defines it, too in \S+nginx\.conf:\d+$/ ],
+    [ 'map $uri $gateway_path_id { default b; }'
+      . ' gateway_routes $to { GET /:Id a; }',
+      qr/invalid variable "\$gateway_path_Id" in "gateway_routes", /,
+      qr/another directive defines it, too in \S+nginx\.conf:\d+$/ ],
+    [ 'gateway_routes $args { GET / a; }',
+      qr/invalid variable "\$args" in "gateway_routes", another directive / ],
     [ 'gateway_routes $request_method { GET / a; }',
       qr/duplicate "request_method" variable/ ])
 {
@@ -373,6 +425,8 @@ for my $case (
     refused($http, $http, '', @patterns);
 }
 
+is(says('server { listen unix:%DIR%/a.sock; set $to b; }'
+        . routes('GET / a;'), 'set $to b;'), '', 'set $to');
 refused('gateway_routes in a server', '', 'gateway_routes $a { GET / a; }',
         qr/"gateway_routes" directive is not allowed here/);
 refused('a capture that routes do not have', routes('GET /:id a;'),

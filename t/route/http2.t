@@ -10,11 +10,10 @@ use NgxGatewayNginx;
 
 use Test::More;
 
-my $curl = `curl --version 2>&1` // '';
-
-plan skip_all => 'no curl that speaks HTTP/2' if $curl !~ /^Features:.*HTTP2/m;
+http2_need_curl();
 
 my $nginx = NgxGatewayNginx->new(
+    http2 => 1,
     http => <<'_EOC_',
     gateway_routes $to {
         GET   /users/:id  named  host=api.example.com;
@@ -43,30 +42,9 @@ _EOC_
 _EOC_
 );
 
-if ($nginx->nginx_version() < 1025001) {
-    $nginx->{listen} = 'http2';
-
-} else {
-    $nginx->{server} .= "http2 on;\n";
-}
-
 $nginx->start();
 
 my $url = 'http://127.0.0.1:' . $nginx->port();
-
-sub curl {
-    my (@arguments) = @_;
-
-    open my $out, '-|', 'curl', '-sS', '-i', '--http2-prior-knowledge',
-         '--max-time', 30, @arguments
-        or die "curl: $!\n";
-
-    local $/ = undef;
-    my $text = <$out> // '';
-    close $out;
-
-    return $text;
-}
 
 my $problem = qr{^content-type: application/problem\+json\r$}m;
 
@@ -90,7 +68,7 @@ for my $case (
     [ 'without it', [ "$url/canary" ], qr/^HTTP\/2 404\b/ ])
 {
     my ($name, $arguments, @patterns) = @$case;
-    my $text = curl(@$arguments);
+    my $text = http2_curl(@$arguments);
 
     like($text, $_, $name) for @patterns;
 }
@@ -102,7 +80,8 @@ my (@requests, @want);
 
 for my $n (1 .. 25) {
     push @requests, [ GET => "/users/$n" ], [ GET => "/none/$n" ],
-                    [ POST => "/users/$n", '' => 'x' x 1000 ], [ OPTIONS => '/users' ],
+                    [ POST => "/users/$n", '' => 'x' x 1000 ],
+                    [ OPTIONS => '/users' ],
                     [ POST => '/users', '' => 'x' x 30 ],
                     [ GET => "/split/$n" ];
     push @want, qr/^200 user:$n$/, qr/^404 .*No route takes/,
@@ -110,11 +89,7 @@ for my $n (1 .. 25) {
                 qr/^200 [ab]:$n$/;
 }
 
-my $client = NgxGatewayHTTP2->new($nginx->port());
-my @got = map { "$_->{code} $_->{body}" }
-          $client->answers($client->send(@requests));
-
-$client->close();
+my @got = http2_all($nginx->port(), @requests);
 
 for my $i (0 .. $#want) {
     like($got[$i], $want[$i], "stream $i: @{ $requests[$i] }[0, 1]");

@@ -8,7 +8,6 @@ use lib 't/lib';
 use NgxGatewayNginx;
 
 use Test::More;
-use Time::HiRes qw( sleep );
 
 my $nginx = NgxGatewayNginx->new(
     http => <<'_EOC_',
@@ -63,8 +62,10 @@ _EOC_
 
 $nginx->start();
 
+my $seen = 0;
+
 for my $where (qw( first late free )) {
-    my (%told, %sides);
+    my (%told, %sides, @lines);
 
     for my $n (1 .. 40) {
         my $answer = $nginx->get("/$where/$n");
@@ -74,12 +75,12 @@ for my $where (qw( first late free )) {
 
     # a log is written when its request has ended
 
-    for (1 .. 100) {
-        last if (() = $nginx->read_file('logs/told.log') =~ /\n/g) == 80;
-        sleep 0.02;
-    }
+    $nginx->wait(sub {
+        @lines = split /\n/, $nginx->read_file('logs/told.log');
+        return @lines == $seen + 80;
+    });
 
-    for my $line (split /\n/, $nginx->read_file('logs/told.log')) {
+    for my $line (splice @lines, $seen) {
         my ($id, $uri, $what) = split / /, $line, 3;
 
         push @{ $told{$id} }, $what;
@@ -92,9 +93,7 @@ for my $where (qw( first late free )) {
     is(scalar(grep { $_->[0] =~ m{^\[/$where/:id\] \[\d+\] } } values %told),
        40, "$where: its template and captures are, too");
 
-    unlink $nginx->path('logs/told.log');
-    kill 'USR1', $nginx->{pid};
-    sleep 0.2;
+    $seen += 80;
 }
 
 like($nginx->read_file('logs/service.log'), qr{ /mirror/[ab]/late/40 },

@@ -57,7 +57,25 @@ __DATA__
 
 
 
-=== TEST 4: the first segment in which lines differ decides
+=== TEST 4: whatever other lines have
+--- routes
+POST  /other/:x([a-z0-9]+)  other;
+GET   /:x/:y([a-z0-9]+)     none;
+GET   /a/:x([0-9]+)         number;
+GET   /a/:y([a-z0-9]+)      word;
+GET   /b/:y([a-z0-9]+)      word;
+GET   /b/:x([0-9]+)         number;
+--- requests eval
+[
+    [ '/a/1' => 'number' ],
+    [ '/a/x' => 'word' ],
+    [ '/b/1' => 'word' ],
+    [ '/c/1' => 'none' ],
+]
+
+
+
+=== TEST 5: the first segment in which lines differ decides
 --- routes
 GET  /a/:x/:y/d    a_xyd;
 GET  /:w/b/c/d     w_bcd;
@@ -80,7 +98,7 @@ GET  /:w/:x/:y/:z  all;
 
 
 
-=== TEST 5: a dead end is left again
+=== TEST 6: a dead end is left again
 --- routes
 GET  /a/b/c/d/x         literal;
 GET  /a/b/c/:x/y        first;
@@ -102,7 +120,7 @@ GET  /a/**              rest;
 
 
 
-=== TEST 6: the captures are those of the line that takes the request
+=== TEST 7: the captures are those of the line that takes the request
 --- routes
 GET  /:a/:b/x        one;
 GET  /:c(.+)/:d/y    two;
@@ -117,7 +135,7 @@ GET  /*e             three;
 
 
 
-=== TEST 7: names of captures make no other template
+=== TEST 8: names of captures make no other template
 --- routes
 GET   /users/:id          get;
 PUT   /users/:user        put;
@@ -140,7 +158,7 @@ POST  /n/**               post_rest;
 
 
 
-=== TEST 8: a line that only fails by method or condition is passed over
+=== TEST 9: a line that only fails by method or condition is passed over
 --- routes
 GET   /users/me          me;
 GET   /users/:id         get;
@@ -162,7 +180,7 @@ POST  /users/**          post;
 
 
 
-=== TEST 9: those with conditions come first, then in order of writing
+=== TEST 10: those with conditions come first, then in order of writing
 --- routes
 GET  /a      plain;
 GET  /a      one    if=$arg_one;
@@ -187,7 +205,7 @@ GET  /:x     other  if=$arg_one;
 
 
 
-=== TEST 10: the template comes before conditions and hosts
+=== TEST 11: the template comes before conditions and hosts
 --- routes
 GET  /:x         host      host=example.com;
 GET  /a          literal;
@@ -210,7 +228,7 @@ GET  /**         rest      host=example.com if=$arg_x;
 
 
 
-=== TEST 11: the longest rest
+=== TEST 12: the longest rest
 --- routes
 GET  /**          one;
 GET  /a/**        two;

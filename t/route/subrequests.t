@@ -131,3 +131,48 @@ location /part/ {
       text => "[/page/:id 7\n|7]\n" ],
     [ '/part/1' => '/part/:id 1', response => { 'X-Told' => undef } ],
 ]
+
+
+
+=== TEST 4: a value is that of the request, whoever reads it first
+--- routes
+GET  /a/:id  a=0 $uri?$arg_x=1  sticky=$arg_x;
+--- http
+server {
+    listen unix:$TEST_NGINX_SERVER_ROOT/html/auth.sock;
+    access_log off;
+
+    location / {
+        return 200;
+    }
+}
+--- server
+location = /auth {
+    internal;
+    proxy_set_header X-To $to;
+    proxy_pass http://unix:$TEST_NGINX_SERVER_ROOT/html/auth.sock:/?x=none;
+}
+
+location = /auth_again {
+    internal;
+    rewrite ^ /auth?x=none break;
+    proxy_set_header X-To $to;
+    proxy_pass http://unix:$TEST_NGINX_SERVER_ROOT/html/auth.sock;
+}
+
+location /a/again {
+    gateway_route $to;
+    auth_request /auth_again;
+    add_header X-Told $to;
+    proxy_set_header X-Told $to;
+    proxy_pass http://unix:$TEST_NGINX_SERVER_ROOT/html/service.sock;
+}
+--- check
+gateway_route $to;
+auth_request /auth;
+--- tell: $gateway_route_split $to
+--- requests eval
+[
+    [ '/a/7?x=1' => 'sticky /a/7?1' ],
+    [ '/a/again?x=1' => '/a/again?1' ],
+]

@@ -264,3 +264,100 @@ GET  /a  $to;
 ]
 --- error_log eval
 [ qr/\[error\].*cycle while evaluating variable "to"/ ]
+
+
+
+=== TEST 12: what a text has begun with is not changed by what follows
+--- http
+map $gateway_route_value $seen {
+    ""       nothing;
+    default  "something that is longer";
+}
+--- routes
+GET  /a  aaaaaaaa;
+--- tell: [$gateway_route_value] $to $seen [$gateway_route_value]
+--- requests eval
+[
+    [ '/a' => '[] aaaaaaaa nothing []' ],
+]
+
+
+
+=== TEST 13: the same with several tables
+--- http
+map $gateway_route $seen {
+    ""       nothing;
+    default  "something that is longer";
+}
+
+gateway_routes $one {
+    GET  /a/:id  one;
+}
+
+gateway_routes $two {
+    GET  /a/:x   two-$gateway_path_x;
+}
+--- server
+location / {
+    set $early "[$gateway_route]";
+    proxy_set_header X-Told "$early [$gateway_route] $one $seen [$gateway_route] $two";
+    proxy_pass http://unix:$TEST_NGINX_SERVER_ROOT/html/service.sock;
+
+    location /a/later {
+        set $early "[$gateway_route]";
+        proxy_pass http://unix:$TEST_NGINX_SERVER_ROOT/html/service.sock:/$one;
+        proxy_set_header X-Told "$early [$gateway_route]";
+    }
+
+    location /a/set {
+        set $text "[$gateway_path_id] $one [$gateway_path_id]";
+        proxy_pass http://unix:$TEST_NGINX_SERVER_ROOT/html/service.sock;
+        proxy_set_header X-Told "$text [$gateway_path_id]";
+    }
+}
+--- requests eval
+my @more = (response => { 'X-Told' => undef });
+[
+    [ '/a/7' => '[] [] one nothing [] two-', @more ],
+    [ '/a/later' => '[] [/a/:id]', @more ],
+    [ '/a/set' => '[] one [] [set]', @more ],
+]
+
+
+
+=== TEST 14: tables that ask each other are looked up once
+--- http
+gateway_routes $one {
+    GET  /a  one_a=1 one_b=1;
+}
+--- routes
+GET  /a  a  if=$one;
+GET  /a  b;
+--- server
+location / {
+    gateway_route $one;
+    proxy_set_header X-Told "$told [$gateway_route_split]";
+    proxy_pass http://unix:$TEST_NGINX_SERVER_ROOT/html/service.sock;
+
+    set $told $to;
+}
+--- requests eval
+[
+    [ '/a' => 'a [random]', response => { 'X-Told' => undef } ],
+]
+
+
+
+=== TEST 15: a field whose name nginx calls invalid
+--- http
+ignore_invalid_headers off;
+--- routes
+GET  /a  a  header=X.Canary:1;
+GET  /a  b  header=x_canary:1;
+GET  /a  c;
+--- requests eval
+[
+    [ '/a' => 'a', send => 'X.Canary: 1' ],
+    [ '/a' => 'b', send => 'X_Canary: 1' ],
+    [ '/a' => 'c', send => 'XCanary: 1' ],
+]

@@ -12,13 +12,6 @@ use Test::More;
 
 my $nginx = NgxGatewayNginx->new();
 
-$nginx->{port} = 1;
-
-# "nginx -t" does not free what it has made
-
-$ENV{ASAN_OPTIONS} = join ':', grep { length } $ENV{ASAN_OPTIONS} // '',
-                                               'detect_leaks=0';
-
 # What nginx says to lines of a context: undef when it takes them.
 
 sub said {
@@ -28,11 +21,8 @@ sub said {
     $nginx->{server} = $text{server} // '';
     $nginx->{server} .= "location /t { $text{location} }"
         if defined $text{location};
-    $nginx->write_config();
 
-    my $command = "$nginx->{binary} -t -p $nginx->{dir}/ -c nginx.conf "
-                  . '-e stderr 2>&1';
-    my $said = `$command`;
+    my $said = $nginx->test();
 
     return if $? == 0;
 

@@ -7,10 +7,10 @@ use strict;
 use warnings;
 
 use lib 't/lib';
-use JSON::PP ();
 use NgxGatewayHTTP2;
 use NgxGatewayWebSocket;
 use NgxGatewayWebSocketGuard;
+use NgxGatewayWebSocketHandshakes;
 use Test::More;
 
 my $gate = NgxGatewayWebSocketGuard->new(
@@ -116,26 +116,10 @@ sub plain {
 }
 
 
-my $port2 = NgxGatewayNginx::_free_port();
+my $port2 = NgxGatewayNginx::free_port();
 
 $gate->nginx()->{http} =~ s/%PORT2%/$port2/g;
 $gate->nginx()->start();
-
-my $KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
-
-# That an answer is a problem of the gateway's.
-
-sub is_problem {
-    my ($ws, $status, $detail, $name) = @_;
-
-    my $body = eval { JSON::PP::decode_json($ws->body()) } // {};
-
-    is(join(' ', $ws->status(), $ws->header('Content-Type') // '',
-            $body->{status} // '', $body->{detail} // $ws->body()),
-       "$status application/problem+json $status $detail", $name);
-
-    return;
-}
 
 sub refused {
     my ($name, $status, $detail, %o) = @_;
@@ -144,7 +128,7 @@ sub refused {
     my $uri = delete $o{uri} // '/g/echo';
     my $ws = $gate->try($uri, %o);
 
-    is_problem($ws, $status, $detail, $name);
+    $gate->is_problem($ws, $status, $detail, $name);
     is(scalar $gate->backend()->connections(), $seen,
        "$name: the service is not asked");
 
@@ -178,61 +162,8 @@ sub seen {
 
 # Each field missing, doubled, wrong
 
-my $bad_key = '"Sec-WebSocket-Key" has to be there once, 16 bytes in base64.';
-my $bad_connection = 'There is no "Connection: upgrade".';
-my $bad_upgrade = 'Only "Upgrade: websocket" is possible.';
-my $bad_version = '"Sec-WebSocket-Version" has to be there once.';
-my $only = 'Only version 13 of the protocol is spoken here.';
-my $method = 'A WebSocket is opened with GET and HTTP/1.1.';
-my $with_body = 'A WebSocket is opened without a request body.';
-
-my @rows = (
-    [ 'no key', $bad_key, 'Sec-WebSocket-Key' => undef ],
-    [ 'two keys', $bad_key, 'Sec-WebSocket-Key' => [ $KEY, $KEY ] ],
-    [ 'an empty key', $bad_key, 'Sec-WebSocket-Key' => '' ],
-    [ 'a key of 15 bytes', $bad_key,
-      'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25j' ],
-    [ 'a key of 15 bytes and padding', $bad_key,
-      'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub24====='  ],
-    [ 'a key of 17 bytes', $bad_key,
-      'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZTE=' ],
-    [ 'a key of 18 bytes', $bad_key,
-      'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZTEy' ],
-    [ 'a key without padding', $bad_key,
-      'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ' ],
-    [ 'a key that is not base64', $bad_key,
-      'Sec-WebSocket-Key' => 'dGhlIHNhbXBs!SBub25jZQ==' ],
-    [ 'a key in base64url', $bad_key,
-      'Sec-WebSocket-Key' => 'dGhlIHNhbXBs-SBub25jZQ==' ],
-    [ 'a long key', $bad_key, 'Sec-WebSocket-Key' => $KEY x 20 ],
-    [ 'no Connection', $bad_connection, Connection => undef ],
-    [ 'Connection: close', $bad_connection, Connection => 'close' ],
-    [ 'Connection: keep-alive', $bad_connection, Connection => 'keep-alive' ],
-    [ 'Connection: upgrades', $bad_connection, Connection => 'upgrades' ],
-    [ 'an empty Connection', $bad_connection, Connection => '' ],
-    [ 'no version', $bad_version, 'Sec-WebSocket-Version' => undef ],
-    [ 'two versions', $bad_version,
-      'Sec-WebSocket-Version' => [ 13, 13 ] ],
-    [ 'two other versions', $bad_version,
-      'Sec-WebSocket-Version' => [ 8, 13 ] ],
-    [ 'Upgrade: h2c', $bad_upgrade, Upgrade => 'h2c' ],
-    [ 'Upgrade: websocket, h2c', $bad_upgrade, Upgrade => 'websocket, h2c' ],
-    [ 'Upgrade: websocket/13', $bad_upgrade, Upgrade => 'websocket/13' ],
-    [ 'Upgrade: websockets', $bad_upgrade, Upgrade => 'websockets' ],
-    [ 'Upgrade: websocked', $bad_upgrade, Upgrade => 'websocked' ],
-    [ 'an empty Upgrade', $bad_upgrade, Upgrade => '' ],
-    [ 'two Upgrades', $bad_upgrade,
-      Upgrade => [ 'websocket', 'websocket' ] ],
-    [ 'h2c and websocket', $bad_upgrade, Upgrade => [ 'h2c', 'websocket' ] ],
-    [ 'a body', $with_body, 'Content-Length' => 4 ],
-    [ 'a chunked body', $with_body, 'Transfer-Encoding' => 'chunked' ],
-    [ 'subprotocols with a slash',
-      '"Sec-WebSocket-Protocol" is not a list of names.',
-      'Sec-WebSocket-Protocol' => 'a/b' ],
-    [ 'subprotocols with a space',
-      '"Sec-WebSocket-Protocol" is not a list of names.',
-      'Sec-WebSocket-Protocol' => [ 'a, b', 'c d' ] ],
-);
+my @rows = (bad_handshakes(),
+            [ 'an empty Upgrade', $DETAILS{upgrade}, Upgrade => '' ]);
 
 for my $row (@rows) {
     my ($name, $detail, @headers) = @$row;
@@ -242,8 +173,8 @@ for my $row (@rows) {
                     : $name =~ /body/ ? 'body' : '');
 }
 
-for my $version (qw( 8 0 14 12 013 13a ), '13, 8', '') {
-    my $ws = refused("version \"$version\"", 426, $only,
+for my $version (bad_versions()) {
+    my $ws = refused("version \"$version\"", 426, $DETAILS{version},
                      headers => [ 'Sec-WebSocket-Version' => $version ]);
 
     is($ws->header('Sec-WebSocket-Version'), '13', 'says which is');
@@ -256,13 +187,14 @@ for my $name (qw( POST PUT HEAD DELETE OPTIONS )) {
     my $ws = $gate->try('/g/echo', method => $name);
 
     is($ws->status(), 400, $name);
-    is_problem($ws, 400, $method, "$name: a problem") if $name ne 'HEAD';
+    $gate->is_problem($ws, 400, $DETAILS{method}, "$name: a problem")
+        if $name ne 'HEAD';
 }
 
-refused('HTTP/1.0', 400, $method, protocol => 'HTTP/1.0');
-refused('POST with a body', 400, $method, method => 'POST',
+refused('HTTP/1.0', 400, $DETAILS{method}, protocol => 'HTTP/1.0');
+refused('POST with a body', 400, $DETAILS{method}, method => 'POST',
         headers => [ 'Content-Length' => 4 ], more => 'body');
-refused('in a location without a proxy', 400, $bad_key, uri => '/static/x',
+refused('in a location without a proxy', 400, $DETAILS{key}, uri => '/static/x',
         headers => [ 'Sec-WebSocket-Key' => 'x' ]);
 
 accepted('a handshake');
@@ -317,7 +249,7 @@ for my $path (qw( /g/plain /off/plain )) {
        'nor are frames');
 }
 
-refused('inherited', 400, $bad_key, uri => '/level/echo',
+refused('inherited', 400, $DETAILS{key}, uri => '/level/echo',
         headers => [ 'Sec-WebSocket-Key' => 'x' ]);
 is($gate->try('/level/off/echo', headers => [ 'Sec-WebSocket-Key' => 'x' ])
    ->status(), 101, 'not inherited');
@@ -476,7 +408,7 @@ for my $name (sort keys %bad) {
     my $ws = $gate->try('/g/answer?head=' . head(@{ $bad{$name} }),
                         key => $KEY, deflate => $name =~ /passed/ ? 1 : 0);
 
-    is_problem($ws, 502, $bad_answer, "an answer with $name");
+    $gate->is_problem($ws, 502, $bad_answer, "an answer with $name");
     unlike($ws->head(), qr/^(?:Upgrade|Sec-WebSocket-\w+):/mi,
            'of which nothing is passed on');
 }
@@ -490,7 +422,8 @@ for my $row ([ 'chat, v2.chat', 'other' ], [ 'chat', 'v2.chat' ],
                         . head(@fine, "Sec-WebSocket-Protocol: $name"),
                         protocols => $offer);
 
-    is_problem($ws, 502, $bad_answer, "$offer was offered, \"$name\" chosen");
+    $gate->is_problem($ws, 502, $bad_answer,
+                      "$offer was offered, \"$name\" chosen");
 }
 
 is($gate->try('/chat/answer?head=' . head(@fine,
@@ -506,7 +439,7 @@ for my $value ('x-one', 'permessage-deflate, x-one',
                         . head(@fine, "Sec-WebSocket-Extensions: $value"),
                         deflate => 1);
 
-    is_problem($ws, 502, $bad_answer, "permessage-deflate was offered, "
+    $gate->is_problem($ws, 502, $bad_answer, "permessage-deflate was offered, "
                                       . "\"$value\" chosen");
 }
 
@@ -523,7 +456,8 @@ accepted('fields in other cases',
     my $ws = $gate->try('/g/answer?head=' . head(@fine), headers => [
         'Upgrade' => undef, 'Connection' => undef ]);
 
-    is_problem($ws, 502, $bad_answer, '101 to a request without Upgrade');
+    $gate->is_problem($ws, 502, $bad_answer,
+                      '101 to a request without Upgrade');
 }
 
 for my $code (200, 301, 401, 403, 404, 426, 500, 503) {

@@ -222,7 +222,7 @@ too_big('65537 bytes', '/default/echo', $message, 65537);
     my $close = $ws->read_close(undef, answer => 1);
 
     is($close->{code}, 1009, 'a frame of a terabyte is refused at its header');
-    cmp_ok($close->{time}, '<', 1, 'at once');
+    cmp_ok($close->{time}, '<', 5, 'at once');
 }
 
 # Its sender is listened to, so that it can read the Close, and not for ever.
@@ -326,11 +326,11 @@ is(rate('/three/echo', map { ws_frame('ping', 'p', mask => 'abcd') } 1 .. 5),
 
     for my $i (1 .. 6) {
         $ws->send_text("$i");
+        is($ws->read_text(), $i, "not faster than the rate: $i");
         sleep 0.07;
     }
 
-    is($ws->read_text(), $_, "not faster than the rate: $_") for 1 .. 6;
-    $ws->send_text($_) for 'a' .. 'd';
+    $ws->send_raw(join '', map { $ws->frame('text', $_) } 'a' .. 'd');
 
     my $close = $ws->read_close(undef, answer => 1);
 

@@ -336,13 +336,7 @@ is(answer(GET => '/included'), '200 text/plain {"ask":"1"},{"ask":"2"}.',
 $nginx->stop();
 is(pass_log($nginx), '', 'nothing wrong in the log');
 
-my $new = $nginx->nginx_version() >= 1025001;
-
-$nginx->{listen} = $new ? '' : 'http2';
-$nginx->{server} .= "http2 on;\n" if $new;
-
-my $second = NgxGatewayNginx->new(map { $_ => $nginx->{$_} }
-                                  qw( listen server ));
+my $second = NgxGatewayNginx->new(server => $nginx->{server}, http2 => 1);
 
 $second->write_file('page', '');
 

@@ -14,7 +14,7 @@ use NgxGatewayWebSocket;
 use Test::More;
 use Time::HiRes qw( sleep time );
 
-my $http2 = NgxGatewayNginx::_free_port();
+my $http2 = NgxGatewayNginx::free_port();
 
 my $gate = NgxGatewayPush->new(
     serve => 'gateway_websocket_max_queue 3; gateway_websocket_send_timeout '

@@ -199,14 +199,14 @@ for my $size (0, 1, 4096, 65536, 300_000) {
     $c[3]->send(POST => "/push/$other->{id}", 'in time');
 
     is($c[3]->answer()->{code}, 200, 'a worker is stuck');
-    ok(time - $start < 1 * $slow, 'others are not held up');
+    ok(time - $start < 1.8 * $slow, 'others are not held up');
     is($other->read_text(), 'late group', 'their part of a group has it');
     is($other->read_text(), 'in time', 'at once');
 
     is($c[$_]->answer()->{code}, 504, 'for it there is no answer') for 0, 1;
     like($gate->says($c[2]->answer()), qr/\A200 \{"reached":[1-9]/,
          'a group counts those that have answered');
-    ok(time - $start < 4 * $slow, 'after two seconds');
+    ok(time - $start < 8 * $slow, 'after two seconds');
 
     kill 'CONT', $group->{pid};
 
@@ -226,7 +226,9 @@ for my $size (0, 1, 4096, 65536, 300_000) {
     my $end = time + 1;
     my $i = 0;
 
-    while (time < $end) {
+    while (time < $end
+           || !($codes{200} && $codes{410}) && time < $end + 10)
+    {
         my $at = $i++ % @ws;
         my $ws = $ws[$at];
         my $from = $pids[$i % 4];

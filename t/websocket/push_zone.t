@@ -123,11 +123,6 @@ _EOC_
 {
     my $nginx = NgxGatewayNginx->new();
 
-    $nginx->{port} = 1;
-    $ENV{ASAN_OPTIONS} = join ':', grep { length }
-                                         $ENV{ASAN_OPTIONS} // '',
-                                         'detect_leaks=0';
-
     for my $row (
         [ 'gateway_websocket_zone a:1m;', '', undef ],
         [ 'gateway_websocket_zone a:32k; gateway_websocket_zone b:1m;',
@@ -168,11 +163,8 @@ _EOC_
 
         $nginx->{http} = $http;
         $nginx->{server} = "location /p { $location }";
-        $nginx->write_config();
 
-        my $command = "$nginx->{binary} -t -p $nginx->{dir}/ -c nginx.conf "
-                      . '-e stderr 2>&1';
-        my $said = `$command`;
+        my $said = $nginx->test();
         my ($line) = $said =~ /\[emerg\] (?:\d+#\d+: )?(.*)/;
 
         $line =~ s/ in \S+:\d+\z// if defined $line;

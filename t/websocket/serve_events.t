@@ -14,7 +14,7 @@ use Time::HiRes qw( time );
 
 my $type = $NgxGatewayEvents::TYPE;
 my $failed = '1011 the service failed';
-my $slack = $ENV{TEST_NGINX_USE_VALGRIND} ? 5 : 1.5;
+my $slack = 5;
 
 my $gate = NgxGatewayEvents->new(
     http => 'gateway_websocket_drain 200ms;',

@@ -11,6 +11,7 @@ use JSON::PP ();
 use NgxGatewayHTTP2;
 use NgxGatewayServeNginx;
 use NgxGatewayWebSocket;
+use NgxGatewayWebSocketHandshakes;
 use Test::More;
 use Time::HiRes qw( sleep );
 
@@ -108,12 +109,10 @@ _EOC_
     start => 0,
 );
 
-my $port2 = NgxGatewayNginx::_free_port();
+my $port2 = NgxGatewayNginx::free_port();
 
 $gate->nginx()->{http} =~ s/%PORT2%/$port2/g;
 $gate->nginx()->start();
-
-my $KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 
 sub refused {
     my ($name, $status, $detail, %o) = @_;
@@ -143,53 +142,7 @@ sub accepted {
 
 # Each field missing, doubled, wrong
 
-my $bad_key = '"Sec-WebSocket-Key" has to be there once, 16 bytes in base64.';
-my $bad_connection = 'There is no "Connection: upgrade".';
-my $bad_upgrade = 'Only "Upgrade: websocket" is possible.';
-my $bad_version = '"Sec-WebSocket-Version" has to be there once.';
-my $only = 'Only version 13 of the protocol is spoken here.';
-my $method = 'A WebSocket is opened with GET and HTTP/1.1.';
-my $with_body = 'A WebSocket is opened without a request body.';
-
-my @rows = (
-    [ 'no key', $bad_key, 'Sec-WebSocket-Key' => undef ],
-    [ 'two keys', $bad_key, 'Sec-WebSocket-Key' => [ $KEY, $KEY ] ],
-    [ 'an empty key', $bad_key, 'Sec-WebSocket-Key' => '' ],
-    [ 'a key of 15 bytes', $bad_key,
-      'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25j' ],
-    [ 'a key of 17 bytes', $bad_key,
-      'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZTE=' ],
-    [ 'a key without padding', $bad_key,
-      'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ' ],
-    [ 'a key that is not base64', $bad_key,
-      'Sec-WebSocket-Key' => 'dGhlIHNhbXBs!SBub25jZQ==' ],
-    [ 'a long key', $bad_key, 'Sec-WebSocket-Key' => $KEY x 20 ],
-    [ 'no Connection', $bad_connection, Connection => undef ],
-    [ 'Connection: close', $bad_connection, Connection => 'close' ],
-    [ 'Connection: keep-alive', $bad_connection, Connection => 'keep-alive' ],
-    [ 'Connection: upgrades', $bad_connection, Connection => 'upgrades' ],
-    [ 'an empty Connection', $bad_connection, Connection => '' ],
-    [ 'no version', $bad_version, 'Sec-WebSocket-Version' => undef ],
-    [ 'two versions', $bad_version, 'Sec-WebSocket-Version' => [ 13, 13 ] ],
-    [ 'two other versions', $bad_version,
-      'Sec-WebSocket-Version' => [ 8, 13 ] ],
-    [ 'Upgrade: h2c', $bad_upgrade, Upgrade => 'h2c' ],
-    [ 'Upgrade: websocket, h2c', $bad_upgrade, Upgrade => 'websocket, h2c' ],
-    [ 'Upgrade: websockets', $bad_upgrade, Upgrade => 'websockets' ],
-    [ 'Upgrade: websocke', $bad_upgrade, Upgrade => 'websocke' ],
-    [ 'two Upgrades', $bad_upgrade, Upgrade => [ 'websocket', 'websocket' ] ],
-    [ 'h2c and websocket', $bad_upgrade, Upgrade => [ 'h2c', 'websocket' ] ],
-    [ 'a body', $with_body, 'Content-Length' => 4 ],
-    [ 'a chunked body', $with_body, 'Transfer-Encoding' => 'chunked' ],
-    [ 'subprotocols with a slash',
-      '"Sec-WebSocket-Protocol" is not a list of names.',
-      'Sec-WebSocket-Protocol' => 'a/b' ],
-    [ 'subprotocols with a space',
-      '"Sec-WebSocket-Protocol" is not a list of names.',
-      'Sec-WebSocket-Protocol' => [ 'a, b', 'c d' ] ],
-);
-
-for my $row (@rows) {
+for my $row (bad_handshakes()) {
     my ($name, $detail, @headers) = @$row;
 
     refused($name, 400, $detail, headers => \@headers,
@@ -197,8 +150,8 @@ for my $row (@rows) {
                     : $name =~ /body/ ? 'body' : '');
 }
 
-for my $version (qw( 8 0 14 12 013 13a ), '13, 8', '') {
-    my $ws = refused("version \"$version\"", 426, $only,
+for my $version (bad_versions()) {
+    my $ws = refused("version \"$version\"", 426, $DETAILS{version},
                      headers => [ 'Sec-WebSocket-Version' => $version ]);
 
     is($ws->header('Sec-WebSocket-Version'), '13', 'says which is');
@@ -249,7 +202,7 @@ for my $name (qw( POST PUT HEAD DELETE OPTIONS PATCH )) {
 
     $ws = $gate->try('/told', protocol => 'HTTP/1.0');
     is($ws->status(), 400, 'HTTP/1.0');
-    $gate->is_problem($ws, 400, $method, 'HTTP/1.0: a problem');
+    $gate->is_problem($ws, 400, $DETAILS{method}, 'HTTP/1.0: a problem');
 }
 
 {

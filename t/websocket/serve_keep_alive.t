@@ -42,13 +42,21 @@ move(0);
 }
 
 
-# So many seconds later, when what the service has answered has arrived; a
-# request wakes the worker, which waits for its timers.
+# So many seconds later, when what the service has answered has arrived: a
+# request is answered after what came before it.  Another one wakes the worker,
+# which waits for its timers.
 
 sub move {
     my ($seconds) = @_;
 
-    sleep($gate->sanitized() ? 0.3 : 0.05) if $ahead;
+    if ($gate->nginx()->alive()) {
+        sleep($gate->sanitized() ? 0.3 : 0.05);
+        $service->wait(sub {
+            !grep { !$_->{ended} && !$_->{gone} } $service->requests();
+        }, 0.5);
+        $gate->publish({ items => [] });
+    }
+
     $ahead += $seconds;
 
     open my $out, '+>>:raw', "$dir/clock" or die "clock: $!\n";

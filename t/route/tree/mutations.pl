@@ -44,7 +44,10 @@ return (
     ['hosts as they are', 'hosts', qr/ngx_tolower\(c\)/, 'c'],
 
     ['a regex is as good as any', 'order',
-     qr/return \(ngx_int_t\) one->regex - .*?;/, 'return 0;'],
+     qr/return \(ngx_int_t\) one->rank - .*?;/, 'return 0;'],
+    ['a regex is the same everywhere', 'order',
+     qr/for \(i = 0; i <= n; i\+\+\) \{\n\n\s+switch/,
+     "for (i = n; i <= n; i++) {\n\nswitch"],
     ['conditions are nothing', 'order',
      qr/return e->host\.len != 0 \|\| .*?;/, 'return 0;'],
     ['a host is no condition', 'order',

@@ -24,7 +24,10 @@ static ngx_uint_t naive_alike(naive_t *naive, ngx_uint_t one, ngx_uint_t two);
 static ngx_int_t naive_template(naive_t *naive,
     ngx_http_gateway_route_template_t *one,
     ngx_http_gateway_route_template_t *two);
-static ngx_uint_t naive_first(naive_t *naive, ngx_str_t *regex);
+static ngx_uint_t naive_first(naive_t *naive,
+    ngx_http_gateway_route_template_t *t, ngx_uint_t n);
+static ngx_uint_t naive_begins(ngx_http_gateway_route_template_t *one,
+    ngx_http_gateway_route_template_t *two, ngx_uint_t n);
 static ngx_uint_t naive_better(naive_t *naive, ngx_uint_t one,
     ngx_uint_t two);
 static void naive_allow(naive_t *naive, ngx_uint_t *missed, u_char *allowed);
@@ -353,8 +356,8 @@ naive_template(naive_t *naive, ngx_http_gateway_route_template_t *one,
         b = t->kind;
 
         if (a == b && a == NGX_HTTP_GATEWAY_ROUTE_REGEX) {
-            a = naive_first(naive, &s->text);
-            b = naive_first(naive, &t->text);
+            a = naive_first(naive, one, i);
+            b = naive_first(naive, two, i);
         }
 
         if (a == b && s->kind == NGX_HTTP_GATEWAY_ROUTE_LITERAL
@@ -372,30 +375,43 @@ naive_template(naive_t *naive, ngx_http_gateway_route_template_t *one,
 }
 
 
-/* the line and the segment in which a regex stands first, as one number */
+/* the first line that begins as the template does, up to its segment "n" */
 
 static ngx_uint_t
-naive_first(naive_t *naive, ngx_str_t *regex)
+naive_first(naive_t *naive, ngx_http_gateway_route_template_t *t, ngx_uint_t n)
 {
-    ngx_uint_t                          i, k;
-    ngx_http_gateway_route_segment_t   *s;
-    ngx_http_gateway_route_template_t  *t;
+    ngx_uint_t  i;
 
     for (i = 0; i < naive->n; i++) {
-        t = &naive->lines[i]->template;
-
-        for (k = 0; k < t->nsegments; k++) {
-            s = &t->segments[k];
-
-            if (s->kind == NGX_HTTP_GATEWAY_ROUTE_REGEX
-                && naive_same(&s->text, regex))
-            {
-                return i * NGX_HTTP_GATEWAY_ROUTE_MAX_SEGMENTS + k;
-            }
+        if (naive_begins(&naive->lines[i]->template, t, n)) {
+            return i;
         }
     }
 
     abort();
+}
+
+
+static ngx_uint_t
+naive_begins(ngx_http_gateway_route_template_t *one,
+    ngx_http_gateway_route_template_t *two, ngx_uint_t n)
+{
+    ngx_uint_t                         i;
+    ngx_http_gateway_route_segment_t  *s, *t;
+
+    for (i = 0; i <= n; i++) {
+        s = &one->segments[i];
+        t = &two->segments[i];
+
+        if (i == one->nsegments || s->kind != t->kind
+            || (s->kind != NGX_HTTP_GATEWAY_ROUTE_PARAM
+                && !naive_same(&s->text, &t->text)))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

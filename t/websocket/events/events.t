@@ -307,24 +307,12 @@ sub controls {
         a, (char *) b, n)\ntypedef/mx;
     $text =~ s/\n +a, \(char/ a, (char/;
 
-    for my $mutation (@mutations) {
-        my ($what, $pattern, $replacement) = @$mutation;
-        my $mutant = $text;
+    mutated($text, sub {
+        my ($file) = @_;
+        my $wrong = compiled('mutant', qw( -O0 -w ), @others, $file);
 
-        SKIP: {
-            ok ref $replacement ? $mutant =~ s/$pattern/$replacement->()/e
-                                : $mutant =~ s/$pattern/$replacement/,
-                "control: $what" or skip 'nothing to change', 1;
-
-            spew("$work/mutant.c", $mutant);
-
-            my $wrong = compiled('mutant', qw( -O0 -w ), @others,
-                                 "$work/mutant.c");
-
-            ok scalar(grep { $_->[1] ne $_->[2] } asked($wrong, @tests)),
-                '... is found';
-        }
-    }
+        return scalar grep { $_->[1] ne $_->[2] } asked($wrong, @tests);
+    }, @mutations);
 
     return;
 }

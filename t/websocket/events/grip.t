@@ -581,24 +581,17 @@ sub controls {
     } @sources, @changed;
 
     for my $mutation (@mutations) {
-        my ($what, $file, $pattern, $replacement) = @$mutation;
+        my ($what, $file, @change) = @$mutation;
         my $source = "${websocket}_$file.c";
-        my $mutant = slurp($source);
 
-        SKIP: {
-            ok ref $replacement ? $mutant =~ s/$pattern/$replacement->()/e
-                                : $mutant =~ s/$pattern/$replacement/,
-                "control: $what" or skip 'nothing to change', 1;
-
-            spew("$work/mutant.c", $mutant);
-
+        mutated(slurp($source), sub {
+            my ($mutant) = @_;
             my $wrong = compiled('mutant', @flags, qw( -O0 -w ),
                 (map { $object{$_} } grep { $_ ne $source } @sources, @changed),
-                "$work/mutant.c");
+                $mutant);
 
-            ok scalar(grep { $_->[1] ne $_->[2] } asked($wrong, @tests)),
-                '... is found';
-        }
+            return scalar grep { $_->[1] ne $_->[2] } asked($wrong, @tests);
+        }, [$what, @change]);
     }
 
     return;

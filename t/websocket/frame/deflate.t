@@ -586,26 +586,15 @@ sub controls {
     my $count = 0;
     my @others = map { compiled($count++ . '.o', qw( -O0 -c ), $_) } @sources;
 
-    for my $mutation (@mutations) {
-        my ($what, $pattern, $replacement) = @$mutation;
-        my $mutant = $text;
+    mutated($text, sub {
+        my ($file) = @_;
+        my $wrong = compiled('mutant', qw( -O0 -w ), "-DSTREAMS=\"$file\"",
+            @others, "$here/failing.c", '-lz');
 
-        SKIP: {
-            ok $mutant =~ s/$pattern/$replacement/, "control: $what"
-                or skip 'nothing to change', 1;
-
-            spew("$work/mutant.c", $mutant);
-
-            my $wrong = compiled('mutant', qw( -O0 -w ),
-                "-DSTREAMS=\"$work/mutant.c\"", @others, "$here/failing.c",
-                '-lz');
-
-            ok scalar(grep { $_->[1] ne $_->[2] } asked($wrong, @tests))
+        return scalar(grep { $_->[1] ne $_->[2] } asked($wrong, @tests))
                + scalar(grep { $_->[1] !~ /^</ }
-                             (asked($wrong, @deflate))[0 .. $#deflate]) > 0,
-                "... is found: $what";
-        }
-    }
+                             (asked($wrong, @deflate))[0 .. $#deflate]);
+    }, @mutations);
 
     return;
 }
