@@ -107,6 +107,7 @@ typedef struct {
     ngx_http_request_t               *request;
     void                            **loc_conf;
     ngx_int_t                         phase;
+    ngx_uint_t                        answered;
 } ngx_http_gateway_route_place_t;
 
 

@@ -25,6 +25,7 @@ static ngx_http_gateway_route_state_t *ngx_http_gateway_route_get_state(
 static ngx_http_request_t *ngx_http_gateway_route_owner(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_gateway_route_is_here(ngx_http_request_t *r,
     ngx_http_gateway_route_place_t *place);
+static ngx_uint_t ngx_http_gateway_route_is_answered(ngx_http_request_t *r);
 static void ngx_http_gateway_route_set_here(ngx_http_request_t *r,
     ngx_http_gateway_route_place_t *place);
 static ngx_http_gateway_route_found_t *ngx_http_gateway_route_look_up(
@@ -116,7 +117,17 @@ ngx_http_gateway_route_is_here(ngx_http_request_t *r,
 {
     return place->request == r
            && place->loc_conf == r->loc_conf
-           && place->phase == r->phase_handler;
+           && place->phase == r->phase_handler
+           && place->answered == ngx_http_gateway_route_is_answered(r);
+}
+
+
+/* core counts no phase for the log: nobody holds the request then */
+
+static ngx_uint_t
+ngx_http_gateway_route_is_answered(ngx_http_request_t *r)
+{
+    return r->header_sent || r->main->count == 0;
 }
 
 
@@ -127,6 +138,7 @@ ngx_http_gateway_route_set_here(ngx_http_request_t *r,
     place->request = r;
     place->loc_conf = r->loc_conf;
     place->phase = r->phase_handler;
+    place->answered = ngx_http_gateway_route_is_answered(r);
 }
 
 

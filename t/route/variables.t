@@ -283,7 +283,24 @@ GET  /a  aaaaaaaa;
 
 
 
-=== TEST 13: the same with several tables
+=== TEST 13: the log tells what was chosen after a text has said that nothing was
+--- http
+log_format routes "$request_uri [$gateway_route_value]";
+--- routes
+GET  /a  aaa;
+--- server
+access_log logs/access.log routes;
+--- tell: [$gateway_route_value] $to
+--- requests eval
+[
+    [ '/a' => '[] aaa' ],
+]
+--- access_log eval
+qr{^/a \[aaa\]$}m
+
+
+
+=== TEST 14: the same with several tables
 --- http
 map $gateway_route $seen {
     ""       nothing;
@@ -325,7 +342,7 @@ my @more = (response => { 'X-Told' => undef });
 
 
 
-=== TEST 14: tables that ask each other are looked up once
+=== TEST 15: tables that ask each other are looked up once
 --- http
 gateway_routes $one {
     GET  /a  one_a=1 one_b=1;
@@ -348,7 +365,7 @@ location / {
 
 
 
-=== TEST 15: a field whose name nginx calls invalid
+=== TEST 16: a field whose name nginx calls invalid
 --- http
 ignore_invalid_headers off;
 --- routes
