@@ -28,7 +28,7 @@ package NgxGatewayServeNginx;
 #     events(PATH, N)  waits for N requests: "connect message:a disconnect:1000"
 #     idle(PATH, N)    that there are no more than N requests, a moment later
 #     log(URI)         { status, close, by, in, out } of the last request
-#     is_problem, worker, memory, sanitized, finish  as of
+#     begin, begin_until, is_problem, worker, memory, sanitized, finish  as of
 #                      NgxGatewayWebSocketGuard
 
 use strict;

@@ -19,6 +19,9 @@ package NgxGatewayWebSocketGuard;
 #
 #     open(URI, ...)   a client whose handshake is done
 #     try(URI, ...)    one whose handshake may have been refused
+#     begin(URI, ...)  { uri, start (the time before the handshake), ws }
+#     begin_until(PATH, SECONDS)  likewise, with ?until= of that time from
+#                      start on, which is not over before the handshake is done
 #     is_problem(WS, STATUS, DETAIL, NAME)  a test: the gateway's own answer
 #     backend, nginx, port
 #     service(URI)     what the service saw of the last connection, ended or
@@ -143,6 +146,29 @@ sub try {
 
     return NgxGatewayWebSocket->new($o{port} // $self->port(), uri => $uri,
                                     %o);
+}
+
+
+sub begin {
+    my ($self, $uri, %o) = @_;
+
+    return { uri => $uri, start => Time::HiRes::time(),
+             ws => $self->open($uri, %o) };
+}
+
+
+sub begin_until {
+    my ($self, $path, $seconds) = @_;
+
+    for (1 .. 5) {
+        my $start = Time::HiRes::time();
+        my $uri = sprintf '%s?until=%.3f', $path, $start + $seconds;
+        my $row = eval { $self->begin($uri) } // next;
+
+        return { %$row, start => $start };
+    }
+
+    die $@;
 }
 
 

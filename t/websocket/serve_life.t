@@ -57,29 +57,6 @@ sub in {
     return sprintf '%.3f', time + $seconds;
 }
 
-sub begin {
-    my ($uri, %o) = @_;
-
-    return { uri => $uri, start => time, ws => $gate->open($uri, %o) };
-}
-
-# The same until that time from now on, which is not to be over before the
-# handshake is done.
-
-sub begin_until {
-    my ($path, $seconds) = @_;
-
-    for (1 .. 5) {
-        my $start = time;
-        my $uri = sprintf '%s?until=%.3f', $path, $start + $seconds;
-        my $row = eval { begin($uri) } // next;
-
-        return { %$row, start => $start };
-    }
-
-    die $@;
-}
-
 sub closed_is {
     my ($row, $want, $from, $name) = @_;
 
@@ -102,18 +79,18 @@ sub closed_is {
 # All at once, since all wait
 
 my %row = (
-    age => begin('/age'),
-    idle => begin('/idle?'),
-    talk => begin('/idle?talk'),
-    both => begin_until('/both', 0.3),
-    expires => begin_until('/expires', 0.3),
-    late => begin('/expires?until=' . in(3600)),
-    empty => begin('/expires?until='),
-    never => begin('/never'),
-    quiet => begin('/quiet'),
-    deaf => begin('/ping'),
-    alive => begin('/ping?alive'),
-    held => begin('/ping?held'),
+    age => $gate->begin('/age'),
+    idle => $gate->begin('/idle?'),
+    talk => $gate->begin('/idle?talk'),
+    both => $gate->begin_until('/both', 0.3),
+    expires => $gate->begin_until('/expires', 0.3),
+    late => $gate->begin('/expires?until=' . in(3600)),
+    empty => $gate->begin('/expires?until='),
+    never => $gate->begin('/never'),
+    quiet => $gate->begin('/quiet'),
+    deaf => $gate->begin('/ping'),
+    alive => $gate->begin('/ping?alive'),
+    held => $gate->begin('/ping?held'),
 );
 
 $row{held}{ws}->send_text('!hold=h');
@@ -142,7 +119,8 @@ attempts(sub {
     my ($try) = @_;
 
     if ($try > 1) {
-        $row{$_} = begin("$row{$_}{uri}&again") for qw( alive held talk );
+        $row{$_} = $gate->begin("$row{$_}{uri}&again")
+            for qw( alive held talk );
         $row{held}{ws}->send_text('!hold=h');
     }
 
@@ -175,7 +153,7 @@ attempts(sub {
     $ws->read_message(2);
     return 1 if !$ws->{held} || substr($ws->{held}{payload}, 2) !~ /ping/;
 
-    $row{idle} = begin("$row{idle}{uri}&again");
+    $row{idle} = $gate->begin("$row{idle}{uri}&again");
     return 0;
 });
 

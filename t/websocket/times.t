@@ -99,29 +99,6 @@ sub closed {
                      'by', $log->{by} // 'nobody';
 }
 
-sub begin {
-    my ($uri, %o) = @_;
-
-    return { uri => $uri, start => time, ws => $gate->open($uri, %o) };
-}
-
-# The same until that time from now on, which is not to be over before the
-# handshake is done.
-
-sub begin_until {
-    my ($path, $seconds) = @_;
-
-    for (1 .. 5) {
-        my $start = time;
-        my $uri = sprintf '%s?until=%.3f', $path, $start + $seconds;
-        my $row = eval { begin($uri) } // next;
-
-        return { %$row, start => $start };
-    }
-
-    die $@;
-}
-
 sub between {
     my ($row, $from, $to, $name) = @_;
 
@@ -134,18 +111,18 @@ sub between {
 # All at once, since all wait
 
 my %row = (
-    age => begin('/age/echo'),
-    idle => begin('/idle/silent'),
-    quiet => begin('/quiet/silent'),
-    both => begin_until('/both/echo', 0.5),
-    fraction => begin_until('/expires/echo', 0.4),
-    late => begin('/expires/echo?until=' . in(3600)),
-    far => begin('/expires/echo?until=99999999999'),
-    empty => begin('/expires/echo?until='),
-    level => begin('/level/echo'),
-    never => begin('/never/silent'),
-    deafclient => begin('/ping/silent'),
-    deafservice => begin('/ping/deaf'),
+    age => $gate->begin('/age/echo'),
+    idle => $gate->begin('/idle/silent'),
+    quiet => $gate->begin('/quiet/silent'),
+    both => $gate->begin_until('/both/echo', 0.5),
+    fraction => $gate->begin_until('/expires/echo', 0.4),
+    late => $gate->begin('/expires/echo?until=' . in(3600)),
+    far => $gate->begin('/expires/echo?until=99999999999'),
+    empty => $gate->begin('/expires/echo?until='),
+    level => $gate->begin('/level/echo'),
+    never => $gate->begin('/never/silent'),
+    deafclient => $gate->begin('/ping/silent'),
+    deafservice => $gate->begin('/ping/deaf'),
 );
 
 is(closed($row{fraction}), '1008 time has run out by gateway',
@@ -162,7 +139,7 @@ my $idle = closed($row{idle});
 attempts(sub {
     return 1 if $idle =~ /messages/;
 
-    $row{idle} = begin("/idle/silent?$_[0]");
+    $row{idle} = $gate->begin("/idle/silent?$_[0]");
     $idle = closed($row{idle});
     return 0;
 });
@@ -201,8 +178,8 @@ is($row{deafclient}{told}, 1001, 'the service is told');
     my ($row, $alive, $ws, $close, $pinged);
 
     attempts(sub {
-        $row = begin("/ping/silent?pinged$_[0]");
-        $alive = begin('/alive/silent');
+        $row = $gate->begin("/ping/silent?pinged$_[0]");
+        $alive = $gate->begin('/alive/silent');
         $ws = $row->{ws};
 
         while (time < $row->{start} + 0.9) {
@@ -290,7 +267,7 @@ for my $name (qw( late far empty level never )) {
     my ($ended, $took);
 
     attempts(sub {
-        my $row = begin("/ping/silent?half$_[0]");
+        my $row = $gate->begin("/ping/silent?half$_[0]");
         my $ws = $row->{ws};
 
         $ws->send_raw(substr $ws->frame('text', 'x' x 100), 0, 50);
@@ -315,7 +292,7 @@ for my $name (qw( late far empty level never )) {
     my ($row, @opcodes, $closed);
 
     attempts(sub {
-        $row = begin("/ping/silent?data$_[0]");
+        $row = $gate->begin("/ping/silent?data$_[0]");
 
         my $ws = $row->{ws};
 
@@ -344,7 +321,7 @@ for my $name (qw( late far empty level never )) {
     my $opcodes;
 
     attempts(sub {
-        my $row = begin("/ping/silent?late$_[0]");
+        my $row = $gate->begin("/ping/silent?late$_[0]");
         my $ws = $row->{ws};
         my $ping = $ws->read_frame();
         my $start = time;
@@ -370,8 +347,8 @@ for my $name (qw( late far empty level never )) {
     my ($row, $text);
 
     attempts(sub {
-        $row = begin("/reads/huge?size=30000000&then=silent&n=$_[0]",
-                     rcvbuf => 4096);
+        $row = $gate->begin("/reads/huge?size=30000000&then=silent&n=$_[0]",
+                            rcvbuf => 4096);
 
         # there is more than all buffers hold: the service waits
 
@@ -394,7 +371,8 @@ for my $name (qw( late far empty level never )) {
 # Who does not read is closed
 
 {
-    my $row = begin('/takes/huge?size=30000000&then=deaf', rcvbuf => 4096);
+    my $row = $gate->begin('/takes/huge?size=30000000&then=deaf',
+                           rcvbuf => 4096);
     my $ws = $row->{ws};
 
     ok($gate->ended($row->{uri}, 10),
@@ -409,7 +387,7 @@ for my $name (qw( late far empty level never )) {
 }
 
 {
-    my $row = begin('/sends/stall', timeout => 3);
+    my $row = $gate->begin('/sends/stall', timeout => 3);
     my $ws = $row->{ws};
     my $text = 'x' x 30_000_000;
 
@@ -470,7 +448,7 @@ SKIP: {
         my $token = jwt({ exp => \"$exp", sub => "a$_[0]" }, key => 'rsa');
         my @headers = (headers => [ Authorization => "Bearer $token" ]);
 
-        $row = eval { begin("/jwt/echo?1$_[0]", @headers) } // return 0;
+        $row = eval { $gate->begin("/jwt/echo?1$_[0]", @headers) } // return 0;
         $row->{start} = time;
         $wait = $exp - $row->{start};
         $row->{ws}->send_text('a');
