@@ -11,6 +11,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 
 use E2E;
+use E2ECrossCloud qw( is_problem logged token );
 use E2EExample;
 use JSON::PP ();
 use NgxGatewayBackend;
@@ -224,7 +225,7 @@ my (%service, $gateway);
                              token('east'), 'some text');
 
             is($answer->{status}, $status, "$method, $failure: $status");
-            problem($answer);
+            is_problem($answer);
             is(seen('orders_west', "/orders/$failure"), $n,
                '... and the west was not asked');
             is($answer->{headers}{'retry-after'}, $status == 503 ? 7 : undef,
@@ -263,19 +264,20 @@ my (%service, $gateway);
     $answer = ask('east', 'GET', '/catalog/503', token('east'));
     is($answer->{status}, 503, 'the catalog fails');
     is($answer->{headers}{'retry-after'}, 7, '... and comes back');
-    problem($answer);
+    is_problem($answer);
     is(seen('catalog', '/catalog/503'), 1, '... asked once');
 
     $answer = ask('west', 'GET', '/catalog/reset', token('east'));
     is($answer->{status}, 502, 'for the west, too');
-    problem($answer);
+    is_problem($answer);
     is(seen('catalog', '/catalog/reset'), 1, '... asked once');
 
     # Who asks waits longer than who is asked, and hears of it.
 
     is(ask('west', 'GET', '/catalog/hang', token('east'))->{status}, 504,
        'for the west it takes too long');
-    is(join(' ', map { $_->{status} } logged('east', uri => '/catalog/hang')),
+    is(join(' ', map { $_->{status} }
+                 logged($gateway, 'east', uri => '/catalog/hang')),
        504, '... as the east says');
 
     # A service is killed: the other cloud answers, also what may not be
@@ -302,7 +304,7 @@ my (%service, $gateway);
          'and who asked');
 
     my ($entry) = grep { $_->{method} eq 'POST' }
-                  logged('east', uri => '/orders/1');
+                  logged($gateway, 'east', uri => '/orders/1');
 
     like($entry->{upstream},
          qr/^127\.0\.0\.1:@{[ $gateway->port(8123) ]}\ :
@@ -332,7 +334,7 @@ my (%service, $gateway);
     for my $method (qw( GET POST )) {
         $answer = ask('east', $method, '/orders/1', token('east'));
         is($answer->{status}, 502, "$method: killed in both clouds");
-        problem($answer);
+        is_problem($answer);
     }
 
     $service{$_} = NgxGatewayBackend->new(
@@ -388,7 +390,7 @@ my (%service, $gateway);
          'and the client\'s address has come along');
     unlike($head, qr/^Authorization:/mi, 'the token stays at the gateway');
 
-    my ($there) = logged('west', uri => '/invoices/1');
+    my ($there) = logged($gateway, 'west', uri => '/invoices/1');
 
     is($there->{client}, '127.0.0.9', 'it is in the log of the west');
     is($there->{jwt}, 'ok', 'the token was checked there');
@@ -477,12 +479,13 @@ my (%service, $gateway);
     my $answer = ask('east', 'GET', '/invoices/loop', token('east'));
 
     is($answer->{status}, 508, 'gateways that ask each other');
-    problem($answer);
+    is_problem($answer);
 
     my @lines;
 
     E2E::wait_for(5, sub {
-        @lines = map { logged($_, uri => '/invoices/loop') } 'east', 'west';
+        @lines = map { logged($gateway, $_, uri => '/invoices/loop') }
+                 'east', 'west';
         return @lines == 3;
     });
 
@@ -496,7 +499,7 @@ my (%service, $gateway);
 
     is($answer->{status}, 508, 'a service that asks its gateway');
     ok(E2E::wait_for(5, sub {
-           logged('east', uri => '/orders/loop', status => 508) == 2
+           logged($gateway, 'east', uri => '/orders/loop', status => 508) == 2
        }), '... asks it once');
 
     finish('with loops');
@@ -568,7 +571,8 @@ SKIP: {
     ok(E2E::wait_for(5, sub { $ask->()->{status} == 502 }),
        'the name has no address any more');
 
-    my ($last) = reverse logged('east', uri => '/orders/1', status => 502);
+    my ($last) = reverse logged($gateway, 'east', uri => '/orders/1',
+                                status => 502);
 
     like($last->{upstream}, qr/127\.0\.0\.1:@{[ $gateway->port(8131) ]}$/,
          'so the west was asked');
@@ -630,7 +634,7 @@ SKIP: {
     my $answer = ask('east', 'GET', '/invoices/1', token('west'));
 
     is($answer->{status}, 502, 'but no invoices');
-    problem($answer);
+    is_problem($answer);
 
     finish('each by itself', qr/Connection refused/);
     $halves{west}->clean_log('... and the west');
@@ -657,16 +661,6 @@ sub finish {
 }
 
 
-sub token {
-    my ($issuer) = @_;
-
-    my $token = jwt({ iss => "https://id.$issuer.example.com" },
-                    key => $issuer eq 'east' ? 'rsa' : 'p256');
-
-    return (Authorization => "Bearer $token");
-}
-
-
 # A client of the gateway in the east or in the west
 
 sub ask {
@@ -678,38 +672,10 @@ sub ask {
 }
 
 
-sub problem {
-    my ($answer) = @_;
-
-    my $body = eval { JSON::PP::decode_json($answer->{body}) } // {};
-
-    ok($answer->{headers}{'content-type'} eq 'application/problem+json'
-       && $body->{status} == $answer->{status}
-       && $body->{title} && $body->{instance} =~ /^[0-9a-f]{32}$/,
-       '... as a problem') or diag($answer->{body});
-}
-
-
 sub seen {
     my ($name, $path) = @_;
 
     return scalar(() = $service{$name}->seen($path));
-}
-
-
-# The entries of a cloud's log with these values
-
-sub logged {
-    my ($cloud, @fields) = @_;
-
-    no warnings 'redefine';
-    local *E2EExample::access_log = sub {
-        my $file = "$_[0]{prefix}/cross-cloud_${cloud}_access.log";
-
-        return -e $file ? E2E::slurp($file) : '';
-    };
-
-    return $gateway->logged(@fields);
 }
 
 
@@ -721,7 +687,7 @@ sub trace {
 
     my $path = '/orders/trace';
     my $n = seen('orders_west', $path);
-    my @logged = map { scalar logged($_, uri => $path) || 0 }
+    my @logged = map { scalar logged($gateway, $_, uri => $path) || 0 }
                  $n ? ('east', 'west') : ();
 
     $service{orders_east}->stop();
@@ -743,7 +709,7 @@ sub trace {
         my @entries;
 
         E2E::wait_for(5, sub {
-            @entries = logged($cloud, uri => $path);
+            @entries = logged($gateway, $cloud, uri => $path);
             return @entries > $before;
         });
 

@@ -11,9 +11,9 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 
 use E2E;
+use E2ECrossCloud qw( access_log is_problem token );
 use E2EExample;
 use JSON::PP ();
-use NgxGatewayJWT qw( jwt );
 use Test::More;
 
 E2E::need('curl', 'curl');
@@ -262,7 +262,7 @@ sub distrusted {
     problem(ask('east', 'GET', '/invoices/'), 502,
             "$name: the east does not ask it");
     logged('east');
-    unlike(log_of('west'), qr/"uri":"\/invoices\/$asked"/,
+    unlike(access_log($gateway, 'west'), qr/"uri":"\/invoices\/$asked"/,
            '... and sends it nothing');
     like($gateway->log, qr/\Q$message\E/, '... as the log of errors says');
     like($guide, qr/^\| .*\Q$message\E.* \|$/m, '... and the guide');
@@ -327,36 +327,11 @@ sub cert {
 }
 
 
-sub token {
-    my ($issuer) = @_;
-
-    my $token = jwt({ iss => "https://id.$issuer.example.com" },
-                    key => $issuer eq 'east' ? 'rsa' : 'p256');
-
-    return (Authorization => "Bearer $token");
-}
-
-
 sub problem {
     my ($answer, $status, $name) = @_;
 
-    my $body = eval { JSON::PP::decode_json($answer->{body}) } // {};
-
     is($answer->{status}, $status, $name);
-    ok(($answer->{headers}{'content-type'} // '') eq 'application/problem+json'
-       && $body->{status} == $answer->{status}
-       && $body->{title} && $body->{title} ne 'Error'
-       && $body->{instance} =~ /^[0-9a-f]{32}$/, '... as a problem')
-        or diag($answer->{body});
-}
-
-
-sub log_of {
-    my ($cloud) = @_;
-
-    my $file = "$gateway->{prefix}/cross-cloud_${cloud}_access.log";
-
-    return -e $file ? E2E::slurp($file) : '';
+    is_problem($answer);
 }
 
 
@@ -368,7 +343,8 @@ sub logged {
     my $line = '{}';
 
     ok(E2E::wait_for(5, sub {
-           ($line) = log_of($cloud) =~ /^(.*"uri":"\/\w+\/$asked".*)\n/m
+           ($line) = access_log($gateway, $cloud)
+                     =~ /^(.*"uri":"\/\w+\/$asked".*)\n/m
        }), "... which is in the log of the $cloud");
 
     return JSON::PP::decode_json($line // '{}');

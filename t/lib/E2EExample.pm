@@ -32,7 +32,7 @@ package E2EExample;
 #     curl(...)        the same with options of curl, the last being the URL
 #     logged(FIELDS)   the access log's entries with these values, all without;
 #                      waits for at least one
-#     access_log       its text
+#     access_log       its text, {log}_access.log's where that member is set
 
 use strict;
 use warnings;
@@ -339,7 +339,8 @@ sub log {
 sub access_log {
     my ($self) = @_;
 
-    my $file = "$self->{prefix}/$self->{name}_access.log";
+    my $name = $self->{log} // $self->{name};
+    my $file = "$self->{prefix}/${name}_access.log";
 
     return -e $file ? E2E::slurp($file) : '';
 }
